@@ -1,0 +1,61 @@
+"""Configuration -> plan -> rules. `snakemake --cores all` builds `all:` of config.yaml; any table or figure by name."""
+
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+from snakemake.utils import min_version
+
+min_version("9.20")
+sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
+
+from guidance_study.config import loading
+from guidance_study.errors import StudyError
+from guidance_study.rulebook import Rulebook
+
+
+configfile: "config.yaml"
+
+
+try:
+    for path in workflow.configfiles:
+        loading.read(path)  # Snakemake's own reader lets the second of two equal keys win
+    study = loading.parse(config)
+except loading.ConfigError as error:
+    raise WorkflowError(str(error)) from None
+
+book = Rulebook(study)
+
+
+wildcard_constraints:
+    artefact=r"[^/]+",
+
+
+onstart:
+    try:
+        book.start()
+    except StudyError as error:
+        raise WorkflowError(str(error)) from None
+
+
+rule all:
+    input:
+        [book.targets[name] for name in study.all],
+    default_target: True
+
+
+for name, files in book.targets.items():
+
+    rule:
+        name:
+            name
+        input:
+            files,
+
+
+include: "workflow/rules/data.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/generate.smk"
+include: "workflow/rules/neighbours.smk"
+include: "workflow/rules/measure.smk"
+include: "workflow/rules/report.smk"

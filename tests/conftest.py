@@ -1,0 +1,115 @@
+"""Shared fixtures: the default configuration, and a copy of the project with a study small enough for tests."""
+
+import copy
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TOP = Path(__file__).resolve().parents[1]
+
+from guidance_study import blas  # noqa: E402
+from guidance_study.config import parse  # noqa: E402
+from guidance_study.config.loading import merge, read  # noqa: E402
+
+blas.set_core()  # before any test imports numpy
+
+TINY = {
+    "models": {
+        "digits_conditional": {"training": {"steps": 30, "batch": 32}},
+        "digits_unconditional": {"training": {"steps": 30, "batch": 32}},
+    },
+    "networks": {"mlp": {"width": 32, "blocks": 1}, "mlp_flow": {"width": 32, "blocks": 1}},
+    "classifiers": {
+        "digits_noisy": {"training": {"steps": 30}},
+        "digits_features": {"training": {"steps": 30}},
+        "digits_evaluator": {"network": {"channels": 8, "features": 16}, "training": {"steps": 30}},
+    },
+    "postprocessors": {"digits": {"training": {"steps": 30, "batch": 32}}},
+    "experiments": {
+        name: {
+            "sampler": {"steps": 3},
+            "pool": {"n": 90},
+            "evaluation": {"scales": [2.5], "blocks": 3, "block_size": 60},
+        }
+        for name in ("digits_cfg", "digits_cg")
+    },
+    "figures": {"fig_digits_pca": {"n": 100}},
+}
+
+
+@pytest.fixture
+def default() -> dict:
+    """The default configuration as a plain mapping that a test may change."""
+    return copy.deepcopy(read(TOP / "config.yaml"))
+
+
+@pytest.fixture
+def tiny(default) -> dict:
+    """The default configuration with everything small: seconds, not minutes."""
+    return merge(default, TINY)
+
+
+@pytest.fixture
+def parsed(default):
+    """`parsed(changes)`: the default configuration with changes merged in, validated."""
+    return lambda changes=None: parse(merge(default, changes or {}))
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A function that lays a copy of the project, with a given configuration, into a fresh folder."""
+    import yaml
+
+    def make(config: dict, name: str = "project") -> Path:
+        folder = tmp_path / name
+        ignore = shutil.ignore_patterns("__pycache__")
+        for part in ("workflow", "profiles", "config"):
+            shutil.copytree(TOP / part, folder / part, ignore=ignore)
+        shutil.copy(TOP / "Snakefile", folder)
+        (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+        return folder
+
+    return make
+
+
+@pytest.fixture
+def snakemake():
+    """Run Snakemake in a folder: snakemake(folder, *arguments) -> CompletedProcess, stdout and stderr together."""
+
+    def call(folder: Path, *arguments: str, check: bool = True) -> subprocess.CompletedProcess:
+        done = subprocess.run(snakemake_command(*arguments), cwd=folder, env=environment(), text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)  # fmt: skip
+        assert not check or done.returncode == 0, done.stdout
+        return done
+
+    return call
+
+
+def snakemake_command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
+
+
+def command_line(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
+    """python -m guidance_study in a project's folder."""
+    command = [sys.executable, "-m", "guidance_study", *arguments]
+    if arguments[0] in ("plan", "run"):
+        command += ["--config", "config.yaml"]
+    return subprocess.run(command, cwd=folder, env=environment(folder), text=True, capture_output=True)
+
+
+def environment(folder: Path = TOP) -> dict:
+    """The environment of a newcomer's shell: no leftovers of this process, the package by its folder."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("GUIDANCE_STUDY_")}
+    return kept | {"PYTHONPATH": str(folder / "workflow"), "XDG_CACHE_HOME": str(folder / ".cache")}
+
+
+def digests(folder: Path) -> dict[str, dict]:
+    """Address -> digests of its files, for all finished artefacts below a project's results."""
+    from guidance_study.store import Store
+
+    store = Store(folder / "results")
+    return {address: store.manifest(address)["files"] for address in store.addresses()}

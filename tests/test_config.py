@@ -1,0 +1,96 @@
+"""Every mistake in a configuration stops before any job, in one sentence with key, value and what is allowed."""
+
+import json
+
+import pytest
+from conftest import TOP
+from guidance_study.config import ConfigError, load, merge, parse
+from guidance_study.config.loading import read
+from guidance_study.config.schema import schema_text
+
+MISTAKES = {
+    "unknown key": ({"networks": {"mlp": {"widht": 3}}}, ["networks.mlp.widht", "3", "width"]),
+    "unknown top key": ({"netwroks": {}}, ["netwroks", "networks"]),
+    "string for number": ({"experiments": {"digits_cfg": {"pool": {"n": "6000"}}}}, ["experiments.digits_cfg.pool.n", "'6000'", "integer"]),
+    "1e-4 is text": ({"processes": {"ddpm": {"beta_start": "1e-4"}}}, ["processes.ddpm.beta_start", "'1e-4'", "1.0e-4"]),
+    "infinite": ({"processes": {"ddpm": {"beta_end": float("inf")}}}, ["processes.ddpm.beta_end", "inf", "finite number"]),
+    "nan": ({"models": {"digits_conditional": {"training": {"lr": float("nan")}}}}, ["models.digits_conditional.training.lr", "nan", "finite"]),
+    "scale -1": ({"experiments": {"digits_cfg": {"evaluation": {"scales": [2.25, -1]}}}}, ["experiments.digits_cfg.evaluation.scales[1]", "-1", "greater than or equal to 0"]),
+    "no scales": ({"experiments": {"digits_cfg": {"pool": {"scales": []}}}}, ["experiments.digits_cfg.pool.scales", "[]", "at least 1"]),
+    "a scale twice": ({"experiments": {"digits_cfg": {"pool": {"scales": [1, 2, 1]}}}}, ["experiments.digits_cfg.pool.scales", "1", "once"]),
+    "k above smallest class": ({"experiments": {"digits_cfg": {"arms": [{"space": "pixels", "k": 140, "postprocessor": "digits"}]}}}, ["experiments.digits_cfg.arms[0].k", "140", "at most 139"]),
+    "unknown dataset": ({"models": {"digits_conditional": {"dataset": "mnist"}}}, ["models.digits_conditional.dataset", "'mnist'", "digits"]),
+    "unknown dataset kind": ({"datasets": {"digits": {"kind": "mnist"}}}, ["datasets.digits.kind", "'mnist'", "digits"]),
+    "unknown network kind": ({"networks": {"mlp": {"kind": "resnet"}}}, ["networks.mlp", "resnet", "residual_mlp"]),
+    "missing experiment": ({"tables": {"table_digits": {"experiments": ["digits_cgf"]}}}, ["tables.table_digits.experiments[0]", "'digits_cgf'", "digits_cfg"]),
+    "table without its scale": ({"tables": {"table_digits": {"scales": [7.0]}}}, ["tables.table_digits.scales[0]", "7.0", "2.25"]),
+    "table without its arm": ({"tables": {"table_digits": {"arms": ["pixels_k7"]}}}, ["tables.table_digits.arms[0]", "'pixels_k7'", "pixels_k20"]),
+    "table and figure of one name": ({"figures": {"table_digits": {"kind": "pca", "title": "", "experiments": ["digits_cfg"], "scale": 2.5, "arm": "pixels_k20"}}}, ["table_digits", "twice", "rename"]),
+    "name of a rule": ({"tables": {"samples": {"title": "", "experiments": ["digits_cfg"]}}}, ["'samples'", "taken", "another"]),
+    "evaluator feeds neighbours": ({"embeddings": {"features": {"classifier": "digits_evaluator"}}}, ["experiments.digits_cfg.arms[1].space", "'features'", "another"]),
+    "noisy evaluator": ({"experiments": {"digits_cfg": {"evaluator": "digits_noisy"}}}, ["experiments.digits_cfg.evaluator", "'digits_noisy'", "clean"]),
+    "guidance without class dropout": ({"models": {"digits_conditional": {"class_dropout": 0.0}}}, ["experiments.digits_cfg.guidance.kind", "'classifier_free'", "class_dropout"]),
+    "clean classifier guides": ({"experiments": {"digits_cg": {"guidance": {"classifier": "digits_features"}}}}, ["experiments.digits_cg.guidance.classifier", "'digits_features'", "'ddpm'"]),
+    "more sampling than diffusion steps": ({"experiments": {"digits_cg": {"sampler": {"steps": 1001}}}}, ["experiments.digits_cg.sampler.steps", "1001", "at most 1000"]),
+    "negative seed": ({"seeds": [0, -3]}, ["seeds[1]", "-3", "0 or more"]),
+    "unknown target": ({"all": ["table_9"]}, ["all[0]", "'table_9'", "table_digits"]),
+    "betas reversed": ({"processes": {"ddpm": {"beta_end": 1.0e-5}}}, ["processes.ddpm.beta_end", "1e-05", "above"]),
+    "a name that is no name": ({"seeds": [0], "networks": {"My Net": {"kind": "residual_mlp"}}}, ["networks.My Net", "pattern"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_one_sentence(parsed, mistake):
+    changes, expected = MISTAKES[mistake]
+    with pytest.raises(ConfigError) as caught:
+        parsed(changes)
+    message = str(caught.value)
+    assert "\n" not in message
+    for part in expected:
+        assert part in message, message
+
+
+def test_the_same_name_twice_in_a_file(tmp_path):
+    path = tmp_path / "c.yaml"
+    path.write_text("tables:\n  a: {}\n  b: {}\n  a: {}\n")
+    with pytest.raises(ConfigError, match=r"c\.yaml, line 4: the name 'a' is used twice"):
+        read(path)
+
+
+@pytest.mark.parametrize(("text", "part"), [("a: [1", "not valid YAML"), ("- 1", "must hold a mapping")])
+def test_files_that_are_no_configuration(tmp_path, text, part):
+    path = tmp_path / "c.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=part):
+        read(path)
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load([tmp_path / "none.yaml"])
+
+
+def test_merge_lays_mappings_and_replaces_lists():
+    assert merge({"a": {"b": 1, "c": [1, 2]}}, {"a": {"c": [3]}}) == {"a": {"b": 1, "c": [3]}}
+
+
+@pytest.mark.parametrize("overlay", sorted((TOP / "config").glob("*.yaml")), ids=lambda p: p.stem)
+def test_overlays_are_valid(overlay):
+    assert load([TOP / "config.yaml", overlay]) != load([TOP / "config.yaml"])
+
+
+def test_committed_schema_is_current():
+    committed = (TOP / "workflow" / "schemas" / "config.schema.json").read_text()
+    assert committed == schema_text(), (
+        "run: python -m guidance_study schema > workflow/schemas/config.schema.json"
+    )
+
+
+def test_schema_describes_every_field_and_accepts_the_default(default):
+    import jsonschema
+
+    schema = json.loads(schema_text())
+    jsonschema.validate(default, schema)
+    for name, model in schema["$defs"].items():
+        assert model["additionalProperties"] is False, name
+    parse(default)

@@ -1,0 +1,258 @@
+"""The networks against what is known: published counts and names, closed forms, explicit references."""
+
+import math
+
+import pytest
+import torch
+from guidance_study.networks import build, build_classifier
+from guidance_study.networks.embedding import FourierFeatures, timestep_embedding
+from guidance_study.networks.unet import AttentionBlock
+
+MLP = {
+    "kind": "residual_mlp",
+    "width": 32,
+    "blocks": 2,
+    "fourier": 0,
+    "fourier_sigma": 1.0,
+    "zero_init": False,
+}
+UNET = {
+    "kind": "unet",
+    "model_channels": 32,
+    "num_res_blocks": 1,
+    "attention_resolutions": [2],
+    "channel_mult": [1, 2],
+}
+MNIST = {**UNET, "model_channels": 128, "num_res_blocks": 2, "attention_resolutions": []}
+CIFAR = {
+    **UNET,
+    "model_channels": 128,
+    "num_res_blocks": 4,
+    "channel_mult": [1, 2, 2, 2],
+    "num_heads": 4,
+    "num_head_channels": 64,
+    "dropout": 0.1,
+}
+DENOISERS = {
+    "mlp": (MLP, (1, 8, 8)),
+    "mlp on points": ({**MLP, "fourier": 8}, (2,)),
+    "unet": (UNET, (1, 8, 8)),
+    "unet, scale-shift": ({**UNET, "use_scale_shift_norm": True}, (1, 8, 8)),
+}
+CLASSIFIERS = {
+    "linear": {"kind": "linear"},
+    "mlp": {"kind": "mlp", "width": 16, "layers": 2},
+    "cnn": {"kind": "cnn", "channels": 8, "features": 12},
+}
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    torch.manual_seed(0)
+
+
+def randomised(network):
+    """The network with every parameter drawn anew, for a zero-initialised layer hides what lies before it."""
+    with torch.no_grad():
+        for parameter in network.parameters():
+            fan_in = parameter[0].numel() if parameter.dim() > 1 else 1
+            parameter.normal_(std=1 / math.sqrt(fan_in))
+    return network
+
+
+def batch(shape, n=5):
+    return torch.randn(n, *shape), torch.rand(n) * 1000, torch.arange(n) % 3
+
+
+@pytest.mark.parametrize(
+    ("spec", "channels", "rows", "count"),
+    [
+        (MNIST, 1, 10, 14_612_993),
+        (CIFAR, 3, 0, 58_687_747),
+        (CIFAR, 3, 10, 58_692_867),
+        ({**CIFAR, "num_res_blocks": 2}, 3, 0, 35_746_307),
+        ({**CIFAR, "num_res_blocks": 2}, 3, 10, 35_751_427),
+    ],
+)
+def test_the_papers_unets_have_their_parameter_counts(spec, channels, rows, count):
+    with torch.device("meta"):
+        network = build(spec, (channels, 32, 32), rows)
+    assert sum(parameter.numel() for parameter in network.parameters()) == count
+    assert network.state_dict().keys() == dict(network.named_parameters()).keys()
+
+
+def test_unet_names_and_shapes_are_those_of_the_public_checkpoints():
+    with torch.device("meta"):
+        state = build(CIFAR, (3, 32, 32), 10).state_dict()
+    known = {
+        "time_embed.0.weight": (512, 128),
+        "time_embed.2.bias": (512,),
+        "label_emb.weight": (10, 512),
+        "input_blocks.0.0.weight": (128, 3, 3, 3),
+        "input_blocks.1.0.in_layers.0.weight": (128,),
+        "input_blocks.1.0.in_layers.2.weight": (128, 128, 3, 3),
+        "input_blocks.1.0.emb_layers.1.weight": (128, 512),
+        "input_blocks.1.0.out_layers.3.weight": (128, 128, 3, 3),
+        "input_blocks.5.0.op.weight": (128, 128, 3, 3),
+        "input_blocks.6.0.skip_connection.weight": (256, 128, 1, 1),
+        "input_blocks.6.1.norm.weight": (256,),
+        "input_blocks.6.1.qkv.weight": (768, 256, 1),
+        "input_blocks.6.1.proj_out.bias": (256,),
+        "middle_block.0.in_layers.2.weight": (256, 256, 3, 3),
+        "middle_block.1.qkv.bias": (768,),
+        "middle_block.2.out_layers.0.weight": (256,),
+        "output_blocks.0.0.skip_connection.weight": (256, 512, 1, 1),
+        "output_blocks.4.1.conv.weight": (256, 256, 3, 3),
+        "output_blocks.14.2.conv.weight": (256, 256, 3, 3),
+        "output_blocks.19.0.in_layers.0.weight": (256,),
+        "out.0.weight": (128,),
+        "out.2.weight": (3, 128, 3, 3),
+    }
+    assert {name: tuple(state[name].shape) for name in known} == known
+    assert "input_blocks.1.1.norm.weight" not in state  # no attention at full resolution
+    assert "output_blocks.20.0.in_layers.0.weight" not in state
+
+
+def test_timestep_embedding_is_cosines_then_sines():
+    embedding = timestep_embedding(torch.tensor([0.0, 2.0, 999.5]), 4)
+    t = torch.tensor([0.0, 2.0, 999.5])
+    expected = torch.stack([t.cos(), (t / 100).cos(), t.sin(), (t / 100).sin()], dim=1)
+    torch.testing.assert_close(embedding, expected, atol=1e-4, rtol=0)
+    torch.testing.assert_close(embedding[0], torch.tensor([1.0, 1.0, 0.0, 0.0]))
+    assert timestep_embedding(t, 5).shape == (3, 5)
+    assert not timestep_embedding(t, 5)[:, 4].any()
+
+
+def test_fourier_features_are_fixed_saved_and_of_unit_modulus():
+    features = FourierFeatures(2, 6, sigma=3.0)
+    cosines, sines = features(torch.randn(4, 2)).chunk(2, dim=1)
+    torch.testing.assert_close(cosines**2 + sines**2, torch.ones(4, 6))
+    assert list(features.state_dict()) == ["matrix"]
+    assert not list(features.parameters())
+    assert FourierFeatures(2, 20000, sigma=3.0).matrix.std() == pytest.approx(3.0, rel=0.02)
+
+
+def test_attention_is_an_explicit_softmax_over_interleaved_heads():
+    block, x = randomised(AttentionBlock(16, num_heads=2, num_head_channels=-1)), torch.randn(3, 16, 4, 2)
+    qkv = block.qkv(block.norm(x).reshape(3, 16, 8))
+    heads = []
+    for head in range(2):
+        q, k, v = (qkv[:, 24 * head + 8 * part : 24 * head + 8 * (part + 1)] for part in range(3))
+        weights = torch.softmax(torch.einsum("ncl,ncm->nlm", q, k) / math.sqrt(8), dim=2)
+        heads.append(torch.einsum("nlm,ncm->ncl", weights, v))
+    expected = x + block.proj_out(torch.cat(heads, dim=1)).reshape(x.shape)
+    torch.testing.assert_close(block(x), expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", DENOISERS)
+def test_output_starts_at_exactly_zero(name):
+    spec, shape = DENOISERS[name]
+    network = build({**spec, "zero_init": True} if spec["kind"] == "residual_mlp" else spec, shape, 3)
+    assert network(*batch(shape)).shape == (5, *shape)
+    assert not network(*batch(shape)).any()
+
+
+def test_gradients_reach_every_parameter(name):
+    spec, shape = DENOISERS[name]
+    network = randomised(build(spec, shape, 3))
+    (network(*batch(shape)) * torch.randn(5, *shape)).sum().backward()
+    assert [n for n, p in network.named_parameters() if p.grad is None or not p.grad.abs().max() > 1e-6] == []
+
+
+@pytest.mark.parametrize("name", DENOISERS)
+def test_time_and_class_both_matter(name):
+    spec, shape = DENOISERS[name]
+    network, (x, time, label) = randomised(build(spec, shape, 3)), batch(shape)
+    y = network(x, time, label)
+    assert (y - network(x, (time + 300) % 1000, label)).abs().max() > 1e-3
+    assert (y - network(x, time, (label + 1) % 3)).abs().max() > 1e-3
+
+
+def test_a_narrow_residual_block_hears_its_embedding():
+    block = randomised(build(UNET, (1, 8, 8), 3)).input_blocks[1][
+        0
+    ]  # 32 channels: groups of one would cancel it
+    x = torch.randn(2, 32, 8, 8)
+    assert (block(x, torch.randn(2, 128)) - block(x, torch.randn(2, 128))).abs().max() > 1e-2
+
+
+@pytest.mark.parametrize("name", DENOISERS)
+def test_a_sample_does_not_depend_on_its_batch(name):
+    spec, shape = DENOISERS[name]
+    network, (x, time, label) = randomised(build(spec, shape, 3)).eval(), batch(shape)
+    alone = torch.cat([network(x[i : i + 1], time[i : i + 1], label[i : i + 1]) for i in range(len(x))])
+    torch.testing.assert_close(network(x, time, label), alone, atol=1e-5, rtol=1e-5)
+
+
+def test_unet_gives_the_same_in_channels_last():
+    network, (x, time, label) = randomised(build(UNET, (1, 8, 8), 3)).eval(), batch((1, 8, 8))
+    expected = network(x, time, label)
+    last = network.to(memory_format=torch.channels_last)(x.to(memory_format=torch.channels_last), time, label)
+    torch.testing.assert_close(last, expected, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["mlp", "unet"])
+def test_a_label_is_needed_exactly_when_there_are_rows(name):
+    spec, shape = DENOISERS[name]
+    x, time, label = batch(shape)
+    with pytest.raises(ValueError, match="needs a label"):
+        build(spec, shape, 3)(x, time, None)
+    with pytest.raises(ValueError, match="takes no class"):
+        build(spec, shape, 0)(x, time, label)
+    assert build(spec, shape, 0)(x, time, None).shape == x.shape
+
+
+def test_what_cannot_be_built_says_so():
+    with pytest.raises(ValueError, match=r"'resnet'.*residual_mlp, unet"):
+        build({"kind": "resnet"}, (2,), 0)
+    with pytest.raises(ValueError, match=r"'svm'.*linear, mlp, cnn"):
+        build_classifier({"kind": "svm"}, (2,), 2, noisy=False)
+    with pytest.raises(ValueError, match="divisible by 2"):
+        build(UNET, (1, 7, 7), 0)
+    with pytest.raises(ValueError, match="do not split into heads"):
+        build({**UNET, "num_head_channels": 48}, (1, 8, 8), 0)
+    with pytest.raises(ValueError, match="takes images"):
+        build_classifier(CLASSIFIERS["cnn"], (2,), 2, noisy=False)
+    with pytest.raises(TypeError, match="widht"):
+        build({**MLP, "widht": 3}, (2,), 0)
+
+
+@pytest.mark.parametrize("noisy", [False, True])
+@pytest.mark.parametrize("kind", CLASSIFIERS)
+def test_classifiers(kind, noisy):
+    network = randomised(build_classifier(CLASSIFIERS[kind], (1, 8, 8), 10, noisy)).eval()
+    x, time, _ = batch((1, 8, 8))
+    given = (x, time) if noisy else (x,)
+    logits, features = network(*given), network.features(*given)
+    torch.testing.assert_close(network.head(features), logits)
+    assert logits.shape == (5, 10)
+    assert features.shape == (5, {"linear": 64 + noisy, "mlp": 16, "cnn": 12}[kind])
+    alone = torch.cat([network(*(a[i : i + 1] for a in given)) for i in range(5)])
+    torch.testing.assert_close(logits, alone, atol=1e-5, rtol=1e-5)
+    if noisy:
+        assert (logits - network(x, (time + 300) % 1000)).abs().max() > 1e-3
+    torch.nn.functional.cross_entropy(logits, torch.arange(5)).backward()
+    assert [n for n, p in network.named_parameters() if p.grad is None or not p.grad.abs().max() > 1e-7] == []
+    with pytest.raises(ValueError, match="time is None" if noisy else "takes no time"):
+        network(*((x,) if noisy else (x, time)))
+
+
+@pytest.mark.parametrize("side", [8, 16, 28, 32])
+def test_the_cnn_adapts_to_the_image_size(side):
+    network = build_classifier(CLASSIFIERS["cnn"], (3, side, side), 10, noisy=True)
+    assert network(torch.randn(2, 3, side, side), torch.rand(2) * 1000).shape == (2, 10)
+    assert network.hidden.in_features <= 32 * 16
+
+
+def test_the_linear_classifiers_gradient_is_its_weights():
+    """grad_x log p(c | x, t) = W_c - sum_k p(k | x, t) W_k, the step's column left out."""
+    network = build_classifier({"kind": "linear"}, (2, 3), 4, noisy=True)
+    x, time, c = torch.randn(5, 2, 3, requires_grad=True), torch.rand(5) * 1000, torch.tensor([0, 1, 2, 3, 0])
+    logits = network(x, time)
+    logits.log_softmax(1)[torch.arange(5), c].sum().backward()
+    weight = network.head.weight[:, :6]
+    torch.testing.assert_close(x.grad.flatten(1), weight[c] - logits.softmax(1) @ weight)
+    expected = (
+        x.flatten(1) @ weight.T + (time / 1000)[:, None] * network.head.weight[:, 6] + network.head.bias
+    )
+    torch.testing.assert_close(logits, expected)

@@ -1,0 +1,139 @@
+"""The plan: what a change of the configuration adds, and that it leaves everything else alone."""
+
+import subprocess
+import sys
+import time
+
+import pytest
+from conftest import TOP
+from guidance_study.plan import Plan
+from guidance_study.recipes import canonical, recipe_key
+
+
+def addresses(plan: Plan, *stages: str) -> set[str]:
+    return {a.address for a in plan.artefacts.values() if not stages or a.stage in stages}
+
+
+def test_plan_imports_nothing_heavy():
+    code = (
+        "import sys; sys.path.insert(0, 'workflow')\n"
+        "from guidance_study.config import load; from guidance_study.rulebook import Rulebook\n"
+        "Rulebook(load(['config.yaml']))\n"
+        "print([m for m in ('torch', 'numpy', 'faiss', 'pandas', 'sklearn', 'matplotlib') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=TOP, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_default_has_few_jobs(parsed):
+    plan = Plan(parsed())
+    assert len(plan.ancestors(list(plan.study.all))) + 1 <= 45  # and the rule `all`
+
+
+def test_inputs_come_before_what_is_made_from_them(parsed):
+    done = set()
+    for artefact in Plan(parsed()).ancestors(["table_digits", "fig_digits_pca"]):
+        assert {a.address for a in artefact.inputs.values()} <= done
+        done.add(artefact.address)
+
+
+def test_adding_a_scale_adds_its_own_descendants_and_nothing_else(parsed):
+    scales = {"experiments": {"digits_cfg": {"evaluation": {"scales": [2.25, 2.5, 2.75, 4.0]}}}}
+    before, after = addresses(Plan(parsed())), addresses(Plan(parsed(scales)))
+    assert before <= after
+    new = sorted(address.split("-", 1)[0] for address in after - before)
+    assert new == ["measures/cfg", *["postprocessed/cfg"] * 3, "samples/cfg"]
+    assert all("cfg-4-" in address for address in after - before)
+
+
+def test_changing_k_keeps_models_and_samples(parsed):
+    arms = [{"space": "features", "k": 7, "postprocessor": "digits"}]
+    keep = "dataset", "denoiser", "classifier", "samples"
+    changes = {"experiments": {"digits_cfg": {"arms": arms}, "digits_cg": {"arms": arms}}}
+    changes |= {"tables": {"table_digits": {"arms": None}}}
+    changes |= {"figures": {f: {"arm": "features_k7"} for f in ("fig_digits_samples", "fig_digits_pca")}}
+    before, after = Plan(parsed()), Plan(parsed(changes))
+    assert addresses(before, *keep) == addresses(after, *keep)
+    assert not addresses(before, "neighbours", "postprocessor") & addresses(
+        after, "neighbours", "postprocessor"
+    )
+
+
+def test_a_seed_repeats_everything_trained_or_drawn_but_the_judges(parsed):
+    one, two = Plan(parsed()), Plan(parsed({"seeds": [0, 1]}))
+    new = [two.at(a) for a in addresses(two) - addresses(one)]
+    assert all(a.params.get("seed", 1) == 1 for a in new)
+    assert {a.stage for a in new} == {
+        "denoiser", "classifier", "samples", "neighbours", "postprocessor", "postprocessed", "measures",
+    }  # fmt: skip
+    assert all(a.params["process"] for a in new if a.stage == "classifier")  # only the noisy one
+
+
+def test_one_flow_per_scale_has_its_own_pool(parsed):
+    arm = {"space": "features", "k": 20, "postprocessor": "digits", "train_on": "own_scale"}
+    plan = Plan(
+        parsed(
+            {
+                "experiments": {
+                    "digits_cfg": {
+                        "arms": [*Plan(parsed()).study.experiments["digits_cfg"].plain()["arms"], arm]
+                    }
+                }
+            }
+        )
+    )
+    own = [a for a in plan.artefacts.values() if a.stage == "samples" and a.params["purpose"] == "pool"]
+    assert sorted(a.params["scales"] for a in own if a.label.startswith("cfg")) == [
+        [1, 2, 3],
+        [2.25],
+        [2.5],
+        [2.75],
+    ]
+    assert {a.params["n"] for a in own} == {6000}
+
+
+def test_execution_settings_change_no_address(parsed):
+    changes = {"execution": {"threads": 2, "checkpoint_seconds": 5.0, "batch": 17}}
+    assert addresses(Plan(parsed(changes))) == addresses(Plan(parsed()))
+
+
+def test_names_of_experiments_and_networks_change_no_trained_artefact(default, parsed):
+    import yaml
+
+    from guidance_study.config import parse
+
+    text = yaml.safe_dump(default).replace("digits_cfg", "renamed").replace("mlp_flow", "flow_net")
+    text = text.replace("digits_conditional", "base")
+    trained = "denoiser", "classifier", "samples", "neighbours", "postprocessor", "postprocessed"
+    assert addresses(Plan(parse(yaml.safe_load(text))), *trained) == addresses(Plan(parsed()), *trained)
+
+
+def test_a_whole_number_scale_is_the_same_scale_as_a_decimal(parsed):
+    changes = {"experiments": {"digits_cfg": {"pool": {"scales": [1.0, 2.0, 3.0]}}}}
+    assert addresses(Plan(parsed(changes))) == addresses(Plan(parsed()))
+
+
+def test_unknown_address_is_named(parsed):
+    with pytest.raises(KeyError, match="samples/none"):
+        Plan(parsed()).at("samples/none")
+
+
+def test_canonical_json_ignores_order_and_refuses_nan():
+    assert recipe_key({"a": 1, "b": [1.5]}) == recipe_key({"b": [1.5], "a": 1})
+    assert canonical({"b": 1, "a": "é"}) == '{"a":"\\u00e9","b":1}'
+    with pytest.raises(ValueError):
+        canonical({"a": float("nan")})
+
+
+def test_growth_is_about_linear(parsed):
+    """Ten times the scales cost about ten times the planning, as a ratio within this run."""
+
+    def seconds(n: int) -> float:
+        study = parsed({"experiments": {"digits_cfg": {"evaluation": {"scales": [2.5, *(10 + i / 7 for i in range(n))]}},
+                                        "digits_cg": {"evaluation": {"scales": [2.5]}}}})  # fmt: skip
+        began = time.process_time()
+        Plan(study)
+        return time.process_time() - began
+
+    seconds(20)
+    assert min(seconds(1000) for _ in range(3)) < 40 * min(seconds(100) for _ in range(3))

@@ -1,0 +1,138 @@
+"""`python -m guidance_study`: look at the plan, explain a result, verify the store, run without Snakemake."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from guidance_study.errors import StudyError
+
+TOP = Path(__file__).resolve().parents[2]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; errors of the user's are one sentence on stderr and exit status 2."""
+    from guidance_study.config import ConfigError
+
+    options = _parser().parse_args(arguments)
+    try:
+        return options.command(options)
+    except (ConfigError, StudyError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+def _plan(options):
+    from guidance_study.config import load
+    from guidance_study.plan import Plan
+
+    study = load([options.config, *options.configfile])
+    plan = Plan(study)
+    targets = options.target or list(study.all)
+    for name in targets:
+        if name not in plan.targets:
+            known = ", ".join(plan.targets)
+            raise StudyError(f"'{name}' is no table or figure of this configuration; declared are {known}")
+    return study, plan, targets
+
+
+def plan(options) -> int:
+    """List the artefacts of some targets: which are there, which would be made, what is missing for them."""
+    from guidance_study.lineage import status
+
+    _, planned, targets = _plan(options)
+    for line in status(planned, targets, options.results):
+        print(line)
+    return 0
+
+
+def explain(options) -> int:
+    """Print every recipe, commit, machine and duration behind a table, a figure or an artefact."""
+    from guidance_study.lineage import lineage
+
+    for line in lineage(options.file, options.results):
+        print(line)
+    return 0
+
+
+def verify(options) -> int:
+    """Recompute the digests of artefacts; name what is damaged and exit with 1 if anything is."""
+    from guidance_study.store import Store
+
+    store = Store(options.results)
+    addresses = options.address or store.addresses()
+    damages = [damage for address in addresses for damage in store.damages(address)]
+    for damage in damages:
+        print(damage)
+    print(f"{len(addresses)} artefacts, {len(damages)} damaged files")
+    return 1 if damages else 0
+
+
+def run(options) -> int:
+    """Make some targets in this one process, without Snakemake."""
+    from guidance_study import jobs
+    from guidance_study.progress import log
+    from guidance_study.rulebook import Lock, export_settings, write_index
+    from guidance_study.store import Store
+
+    study, planned, targets = _plan(options)
+    export_settings(study)
+    jobs.prepare_process(study.execution.threads)
+    store = Store(options.results)
+    with Lock(options.results):
+        write_index(planned, options.results)
+        todo = [a for a in planned.ancestors(targets) if not store.has(a)]
+        for i, artefact in enumerate(todo, 1):
+            log(f"[{i}/{len(todo)}] {artefact.about}")
+            jobs.run_job(artefact.recipe, artefact.address, options.results)
+    print(f"{len(todo)} artefacts made; tables and figures are in {options.results}")
+    return 0
+
+
+def code(options) -> int:
+    """Check the recorded digests of the stages' code, or record the present code of some stages as the same."""
+    from guidance_study.code_digests import check, record
+
+    if options.same_results:
+        record(options.same_results)
+    problems = check()
+    for problem in problems:
+        print(problem)
+    return 1 if problems else 0
+
+
+def schema(options) -> int:
+    """Print the JSON schema of the configuration; workflow/schemas/config.schema.json holds a copy."""
+    from guidance_study.config.schema import schema_text
+
+    print(schema_text(), end="")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m guidance_study", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for function in (plan, explain, verify, run, code, schema):
+        sub = commands.add_parser(function.__name__, help=function.__doc__.splitlines()[0])
+        sub.set_defaults(command=function)
+        sub.add_argument(
+            "--results", type=Path, default=Path("results"), help="folder of the store (default: results)"
+        )
+        if function in (plan, run):
+            sub.add_argument(
+                "target", nargs="*", help="tables and figures (default: `all` of the configuration)"
+            )
+            sub.add_argument("--config", type=Path, default=TOP / "config.yaml", help="base configuration")
+            sub.add_argument("--configfile", type=Path, nargs="+", default=[], help="overlays, in order")
+        elif function is explain:
+            sub.add_argument("file", type=Path, help="a table, a figure, or a file or folder of an artefact")
+        elif function is verify:
+            sub.add_argument("address", nargs="*", help="addresses below results (default: all)")
+        elif function is code:
+            sub.add_argument(
+                "--same-results", nargs="+", metavar="STAGE", help="stages whose results did not change"
+            )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

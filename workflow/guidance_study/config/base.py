@@ -1,0 +1,33 @@
+"""What every configuration model shares."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]  # names become rule, file and directory names
+PositiveInt = Annotated[int, Field(ge=1)]
+PositiveFloat = Annotated[float, Field(gt=0)]
+Scale = Annotated[float, Field(ge=0)]  # a guidance scale; 1 is unguided everywhere
+Scales = Annotated[list[Scale], Field(min_length=1)]
+
+
+class Spec(BaseModel):
+    """A part of the configuration: unknown keys, lax types and non-finite numbers are errors."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_keys(cls, data):
+        """Name what is allowed when a key is unknown; pydantic's own message does not."""
+        if isinstance(data, dict):
+            for key in data:
+                if key not in cls.model_fields:
+                    allowed = ", ".join(cls.model_fields)
+                    raise PydanticCustomError("unknown_key", "unknown", {"key": str(key), "allowed": allowed})
+        return data
+
+    def plain(self) -> dict:
+        """The validated values as plain JSON types, defaults included: what goes into a recipe."""
+        return self.model_dump(mode="json")

@@ -1,0 +1,122 @@
+"""Reading, merging and validating configuration files; every error is one sentence with key, value and remedy."""
+
+import copy
+from collections.abc import Iterable
+from pathlib import Path
+
+import yaml
+from pydantic import ValidationError
+
+from guidance_study.config.study import Study
+
+
+class ConfigError(ValueError):
+    """The configuration cannot be run; the message is one sentence for its author."""
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """YAML that refuses a key written twice: the second would silently win."""
+
+
+def _mapping(loader: _StrictLoader, node: yaml.MappingNode) -> dict:
+    seen = set()
+    for key_node, _ in node.value:
+        key = loader.construct_object(key_node, deep=True)
+        if key in seen:
+            mark = key_node.start_mark
+            raise ConfigError(
+                f"{Path(mark.name).name}, line {mark.line + 1}: the name '{key}' is used twice;"
+                " give the two entries different names"
+            )
+        seen.add(key)
+    return loader.construct_mapping(node, deep=True)
+
+
+_StrictLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+
+
+def read(path: Path) -> dict:
+    """One YAML file as a mapping; duplicate keys, bad YAML and a missing file are ConfigErrors."""
+    try:
+        with Path(path).open(encoding="utf-8") as stream:
+            data = yaml.load(stream, Loader=_StrictLoader)
+    except OSError as error:
+        raise ConfigError(f"configuration file '{path}' cannot be read: {error.strerror}") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(
+            f"configuration file '{path}' is not valid YAML: {' '.join(str(error).split())}"
+        ) from None
+    if not isinstance(data, dict):
+        raise ConfigError(f"configuration file '{path}' must hold a mapping, not {type(data).__name__}")
+    return data
+
+
+def merge(base: dict, overlay: dict) -> dict:
+    """`overlay` laid over `base`, as Snakemake's --configfile does: mappings merge, everything else replaces."""
+    merged = copy.copy(base)
+    for key, value in overlay.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = merge(merged[key], value) if both else value
+    return merged
+
+
+def load(paths: Iterable[Path]) -> Study:
+    """Read the files in order, merge them and validate the result."""
+    data: dict = {}
+    for path in paths:
+        data = merge(data, read(path))
+    return parse(data)
+
+
+def parse(data: dict) -> Study:
+    """Validate a merged configuration; the first mistake becomes a ConfigError of one sentence."""
+    try:
+        return Study.model_validate(data)
+    except ValidationError as error:
+        problems = error.errors(include_url=False)
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        raise ConfigError(_sentence(problems[0], data) + more) from None
+
+
+def _sentence(problem: dict, data: dict) -> str:
+    path, value = _locate(problem["loc"], data)
+    kind, context = problem["type"], problem.get("ctx", {})
+    if kind == "unknown_key":
+        path = f"{path}.{context['key']}" if path else context["key"]
+        value = value[context["key"]] if isinstance(value, dict) else None
+        return f"configuration key '{path}' (value {_short(value)}) is unknown; allowed here: {context['allowed']}"
+    if kind == "missing":
+        return f"configuration key '{path}' is missing; it needs a value"
+    if kind == "value_error":
+        message = str(context["error"])
+        return f"configuration key '{path}': {message}" if path else message
+    message = problem["msg"][0].lower() + problem["msg"][1:]
+    hint = ""
+    if isinstance(value, str) and kind in ("float_type", "int_type"):
+        hint = (
+            " (YAML reads 1e-4 as text: write 1.0e-4)"
+            if "e" in value.lower()
+            else " (write it without quotes)"
+        )
+    return f"configuration key '{path}' has the value {_short(value)}: {message}{hint}"
+
+
+def _locate(loc: tuple, data) -> tuple[str, object]:
+    """The dotted path and the value at a pydantic location, whose union tags are no keys of the file."""
+    path, value = "", data
+    for part in loc:
+        if isinstance(value, dict) and part not in value and value.get("kind") == part:
+            continue  # the tag of a discriminated union
+        if part == "[key]":
+            continue
+        path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else str(part)
+        try:
+            value = value[part]
+        except (KeyError, IndexError, TypeError):
+            value = None
+    return path, value
+
+
+def _short(value) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

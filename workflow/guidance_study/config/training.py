@@ -1,0 +1,105 @@
+"""Noise processes, samplers, solvers, optimisation, and what is trained with them."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from guidance_study.config.base import Name, PositiveFloat, PositiveInt, Spec
+from guidance_study.config.networks import ClassifierNetworkSpec
+
+
+class DDPM(Spec):
+    """Denoising diffusion (paper, Eqs. 1-3) with linear betas."""
+
+    kind: Literal["ddpm"]
+    steps: PositiveInt = Field(1000, description="diffusion steps T (our guess: DDPM's own)")
+    beta_start: float = Field(1e-4, gt=0, lt=1, description="first beta (our guess: DDPM's own)")
+    beta_end: float = Field(0.02, gt=0, lt=1, description="last beta (our guess: DDPM's own)")
+    prediction: Literal["eps", "v"] = Field(
+        "eps",
+        description="what the network's output means; the loss is Eq. 2's on eps in both cases (our guess)",
+    )
+
+
+class Sampler(Spec):
+    """How a DDPM is sampled."""
+
+    kind: Literal["ddim", "ancestral"] = Field(
+        "ddim", description="deterministic DDIM or ancestral (our guess)"
+    )
+    steps: PositiveInt = Field(50, description="sampling steps, one guided evaluation each (our guess)")
+    clip: bool = Field(False, description="clip the predicted x_0 to [-1, 1] at every step (our guess)")
+
+
+class Solver(Spec):
+    """Dopri5 for the postprocessing ODE (paper); the error norm is taken per sample, the maximum over the block."""
+
+    rtol: PositiveFloat = Field(1e-5, description="relative tolerance (our guess)")
+    atol: PositiveFloat = Field(1e-5, description="absolute tolerance (our guess)")
+    block: PositiveInt = Field(500, description="samples solved together, fixed by index (our guess)")
+
+
+class Training(Spec):
+    """One optimisation run."""
+
+    steps: PositiveInt = Field(description="optimiser steps")
+    batch: PositiveInt = Field(description="samples a step")
+    optimizer: Literal["adam", "adamw"] = Field("adamw", description="AdamW or Adam (paper)")
+    lr: PositiveFloat = Field(description="learning rate (lost in the paper: our guess)")
+    weight_decay: float = Field(0.01, ge=0, description="AdamW's decoupled decay (our guess: its default)")
+    schedule: Literal["constant", "cosine"] = Field(
+        "constant", description="of the learning rate (our guess)"
+    )
+    warmup: int = Field(0, ge=0, description="steps of linear warm-up (recovered for CIFAR-10: 5000)")
+    clip: PositiveFloat | None = Field(
+        None, description="gradient norm clipping (recovered for CIFAR-10: 1.0)"
+    )
+    ema: float | None = Field(
+        0.999,
+        ge=0,
+        lt=1,
+        description="decay of the weight average, ramped up from 0 (paper: 0.9999); null: none",
+    )
+
+    @model_validator(mode="after")
+    def _warmup_fits(self):
+        if self.warmup >= self.steps:
+            raise ValueError(f"warmup {self.warmup} must be below steps {self.steps}")
+        return self
+
+
+class Model(Spec):
+    """A base model: a denoiser of one dataset under one process."""
+
+    dataset: Name = Field(description="name in `datasets`")
+    process: Name = Field(description="name in `processes`")
+    network: Name = Field(description="name in `networks`")
+    conditional: bool = Field(description="whether the network sees the class")
+    class_dropout: float = Field(
+        0.1, ge=0, lt=1, description="probability of training without the class, if conditional (our guess)"
+    )
+    training: Training
+
+
+class Classifier(Spec):
+    """A classifier: noisy (for guidance, sees x_t and t) where a process is named, else clean."""
+
+    dataset: Name = Field(description="name in `datasets`")
+    network: ClassifierNetworkSpec
+    process: Name | None = Field(
+        None, description="name in `processes` whose noise it sees; null: clean images"
+    )
+    training: Training
+    seed: int | None = Field(
+        None,
+        ge=0,
+        description="a seed of its own, so that it is the same for every training seed (our guess)",
+    )
+
+
+class Postprocessor(Spec):
+    """The rectified flow from generations to their neighbours (paper, Eq. 9)."""
+
+    network: Name = Field(description="name in `networks`")
+    training: Training
+    solver: Solver = Solver()

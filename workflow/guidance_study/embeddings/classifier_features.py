@@ -1,0 +1,22 @@
+"""Penultimate features of a clean classifier (paper, Fig. 8: 'classifier')."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from guidance_study.config.base import Name, Spec
+
+
+class ClassifierFeatures(Spec):
+    """Features from a classifier of its own: never the one that evaluates."""
+
+    kind: Literal["classifier_features"]
+    classifier: Name | None = Field(
+        None, description="name in `classifiers`; must be clean and not an evaluator"
+    )
+
+    def embed(self, samples, network):
+        """Features (N, F) float32 of `network`, a classifier as `models.load_classifier` gives it."""
+        from guidance_study.models import features
+
+        return features(network, samples)

@@ -1,0 +1,15 @@
+"""The samples themselves as features (paper, Tab. S1: 'Pixel')."""
+
+from typing import Literal
+
+from guidance_study.config.base import Spec
+
+
+class Pixels(Spec):
+    """Euclidean distance between flattened samples."""
+
+    kind: Literal["pixels"]
+
+    def embed(self, samples, network=None):
+        """Features (N, D) float32: the samples, flattened; a view where memory allows."""
+        return samples.reshape(len(samples), -1)

@@ -1,0 +1,67 @@
+"""What figures with one panel row per experiment share: which artefacts they need, and how they read them."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from guidance_study.config.base import Name, Scale, Spec
+
+if TYPE_CHECKING:
+    import numpy as np
+
+GUIDANCE = {"classifier_free": "Classifier-free guidance", "classifier": "Classifier guidance"}
+
+
+class Panels(Spec):
+    """Generations of some experiments at one scale, before and after one postprocessing arm."""
+
+    title: str = Field(description="one line above the figure")
+    experiments: list[Name] = Field(
+        min_length=1, description="names in `experiments`, one row of panels each"
+    )
+    scale: Scale = Field(description="an evaluated guidance scale")
+    arm: str = Field(description="arm name, for instance features_k20")
+
+    def needs(self, plan) -> dict:
+        """Role -> artefact, of the first training seed."""
+        seed, inputs = plan.study.seeds[0], {}
+        for name in self.experiments:
+            experiment = plan.study.experiments[name]
+            arm = next(a for a in experiment.arms if a.name == self.arm)
+            inputs[f"samples/{name}"] = plan.evaluated(name, self.scale, seed)
+            inputs[f"postprocessed/{name}"] = plan.postprocessed(name, arm, self.scale, seed)
+            inputs[f"dataset/{name}"] = plan.dataset(plan.study.models[experiment.model].dataset)
+            inputs[f"evaluator/{name}"] = plan.classifier(experiment.evaluator, seed)
+        return inputs
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One experiment's arrays: generations before and after (n, *shape), their labels, and the real data."""
+
+    title: str
+    before: "np.ndarray"
+    after: "np.ndarray"
+    labels: "np.ndarray"
+    real: "np.ndarray"
+    real_labels: "np.ndarray"
+    evaluator: object
+
+
+def read(job, name: str) -> Panel:
+    """The panel of experiment `name` from a figure job's inputs."""
+    import numpy as np
+
+    from guidance_study.models import load_classifier
+
+    samples, dataset = job.inputs[f"samples/{name}"], job.inputs[f"dataset/{name}"].path
+    return Panel(
+        title=GUIDANCE[samples.params["guidance"]["kind"]],
+        before=np.load(samples.path / "samples.npy", mmap_mode="r"),
+        after=np.load(job.inputs[f"postprocessed/{name}"].path / "samples.npy", mmap_mode="r"),
+        labels=np.load(samples.path / "labels.npy"),
+        real=np.load(dataset / "train.npy", mmap_mode="r"),
+        real_labels=np.load(dataset / "train_labels.npy"),
+        evaluator=load_classifier(job.inputs[f"evaluator/{name}"]),
+    )

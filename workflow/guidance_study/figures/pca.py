@@ -1,0 +1,63 @@
+"""Generations on the first two principal components of the real data's features (paper, Fig. 6)."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from guidance_study.config.base import PositiveInt
+from guidance_study.figures.panels import Panels, read
+
+
+class PCAFigure(Panels):
+    """PCA of the evaluator's features of the training data; generations before and after, coloured by class."""
+
+    kind: Literal["pca"]
+    n: PositiveInt = Field(6000, description="generations shown, at most (paper: 600 a digit)")
+
+    def draw(self, job):
+        """The matplotlib figure: a row for each experiment; training data, before, after."""
+        from sklearn.decomposition import PCA
+
+        from guidance_study import style
+        from guidance_study.models import features
+
+        drawn, axes = style.figure(len(self.experiments), 3, 7.2, 0.4 + 2.4 * len(self.experiments))
+        for row, name in zip(axes, self.experiments, strict=True):
+            panel = read(job, name)
+            seen = features(panel.evaluator, panel.real)
+            pca = PCA(2, svd_solver="full").fit(seen)
+            real = pca.transform(seen)
+            sets = [("training data", real, panel.real_labels)]
+            for images, when in ((panel.before, "before"), (panel.after, "after")):
+                points = pca.transform(features(panel.evaluator, images[: self.n]))
+                sets.append((f"{panel.title},\n{when}", points, panel.labels[: self.n]))
+            low, high = real.min(0), real.max(0)
+            for axis, (title, points, labels) in zip(row, sets, strict=True):
+                self._scatter(axis, title, points, labels, real, panel.real_labels)
+                axis.set_xlim(low[0] - 0.15 * (high - low)[0], high[0] + 0.15 * (high - low)[0])
+                axis.set_ylim(low[1] - 0.15 * (high - low)[1], high[1] + 0.15 * (high - low)[1])
+            share = pca.explained_variance_ratio_ * 100
+            row[0].set_ylabel(f"component 2 ({share[1]:.0f} % of variance)")
+            for axis in row:
+                axis.set_xlabel(f"component 1 ({share[0]:.0f} %)")
+        drawn.suptitle(self.title)
+        return drawn
+
+    def _scatter(self, axis, title, points, labels, real, real_labels) -> None:
+        import numpy as np
+
+        from guidance_study.style import CLASS_COLOURS, REAL
+
+        axis.scatter(*real.T, s=2, color=REAL, linewidths=0, rasterized=True)
+        colours = np.array(CLASS_COLOURS)[labels % len(CLASS_COLOURS)]
+        axis.scatter(*points.T, s=2, c=colours, linewidths=0, alpha=0.7, rasterized=True)
+        for label in np.unique(real_labels):
+            x, y = np.median(real[real_labels == label], axis=0)
+            box = dict(
+                boxstyle="circle,pad=0.15",
+                facecolor="white",
+                edgecolor=CLASS_COLOURS[label % 10],
+                linewidth=0.8,
+            )
+            axis.text(x, y, str(label), ha="center", va="center", fontsize=6.5, bbox=box)
+        axis.set_title(title)

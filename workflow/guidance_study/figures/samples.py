@@ -1,0 +1,62 @@
+"""Grids of the same generations before and after postprocessing (paper, Fig. S5)."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from guidance_study.config.base import PositiveInt
+from guidance_study.figures.panels import Panels, read
+
+
+class SamplesFigure(Panels):
+    """One column a class; a red frame marks what the evaluator takes for another class."""
+
+    kind: Literal["samples"]
+    per_class: PositiveInt = Field(5, description="generations shown of each class, the first ones by index")
+
+    def draw(self, job):
+        """The matplotlib figure: a row for each experiment, before on the left, after on the right."""
+        from guidance_study import style
+
+        drawn, axes = style.figure(len(self.experiments), 2, 7.2, 0.4 + 2.0 * len(self.experiments))
+        for row, name in zip(axes, self.experiments, strict=True):
+            panel = read(job, name)
+            for axis, images, when in zip(row, (panel.before, panel.after), ("before", "after"), strict=True):
+                self._grid(axis, images, panel)
+                axis.set_title(f"{panel.title}, {when}")
+        drawn.suptitle(self.title)
+        return drawn
+
+    def _grid(self, axis, images, panel) -> None:
+        import numpy as np
+
+        from guidance_study.style import WRONG
+        from guidance_study.models import predicted
+
+        classes = int(panel.real_labels.max()) + 1
+        chosen = np.stack(
+            [np.flatnonzero(panel.labels == c)[: self.per_class] for c in range(classes)], axis=1
+        )
+        tiles = images[chosen.ravel()]
+        channels, height, width = tiles.shape[1:]
+        gap = max(1, height // 8)
+        sheet = np.ones(
+            (chosen.shape[0] * (height + gap), classes * (width + gap), channels), dtype=np.float32
+        )
+        for i, (tile, guess) in enumerate(zip(tiles, predicted(panel.evaluator, tiles), strict=True)):
+            y, x = i // classes * (height + gap), i % classes * (width + gap)
+            sheet[y : y + height, x : x + width] = np.clip((tile.transpose(1, 2, 0) + 1) / 2, 0, 1)
+            if guess != i % classes:
+                frame = dict(fill=False, edgecolor=WRONG, linewidth=1.2)
+                axis.add_patch(_rectangle((x - 0.5, y - 0.5), width, height, **frame))
+        axis.imshow(sheet.squeeze(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+        axis.set_xticks([c * (width + gap) + width / 2 - 0.5 for c in range(classes)], range(classes))
+        axis.set_yticks([])
+        axis.tick_params(length=0)
+        axis.spines[:].set_visible(False)
+
+
+def _rectangle(corner, width, height, **look):
+    from matplotlib.patches import Rectangle
+
+    return Rectangle(corner, width, height, **look)

@@ -1,0 +1,152 @@
+"""Running one artefact of the plan: verified inputs in, one library call, an atomic artefact and its manifest out."""
+
+import importlib
+import os
+import platform
+import resource
+import shutil
+import subprocess
+import time
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+
+from guidance_study import blas
+from guidance_study.progress import log
+from guidance_study.recipes import recipe_key
+from guidance_study.store import CHECKPOINTS, Store
+
+PACKAGES = (
+    "torch",
+    "numpy",
+    "scikit-learn",
+    "torchdiffeq",
+    "faiss-cpu",
+    "faiss-gpu",
+    "scipy",
+    "pandas",
+    "matplotlib",
+)
+SETTINGS = "GUIDANCE_STUDY_"  # environment variables that carry the execution settings to jobs
+
+
+@dataclass(frozen=True)
+class Input:
+    """A finished artefact as a stage sees it: its folder and the recipe that made it."""
+
+    path: Path
+    recipe: dict
+
+    @property
+    def params(self) -> dict:
+        return self.recipe["params"]
+
+
+@dataclass
+class Job:
+    """What a stage's `make(job)` gets: parameters, inputs by role, and the folder that its files go into."""
+
+    params: dict
+    inputs: dict[str, Input]
+    out: Path
+    checkpoints: Path
+    facts: dict = field(default_factory=dict)  # deterministic numbers for the manifest: NFE, parameters, ...
+
+    def inputs_of(self, role: str) -> dict[str, Input]:
+        """The inputs called `role/<name>`, by name."""
+        return {
+            key.split("/", 1)[1]: value for key, value in self.inputs.items() if key.startswith(role + "/")
+        }
+
+
+def setting(name: str, default: float) -> float:
+    """An execution setting: a number that cannot change results, from the environment of the run."""
+    return type(default)(os.environ.get(SETTINGS + name.upper(), default))
+
+
+def prepare_process(threads: int) -> None:
+    """Fix the thread counts and the BLAS core before numpy, torch or faiss are imported."""
+    blas.set_core()
+    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[variable] = str(threads)
+
+
+def run_job(recipe: dict, address: str, root: Path) -> None:
+    """Make one artefact from its recipe and finished inputs; on failure nothing is left that looks finished."""
+    store = Store(root)
+    inputs = {}
+    for role, source in recipe["inputs"].items():
+        path = store.open(source)
+        inputs[role] = Input(path, store.manifest(source)["recipe"])
+    began, started = time.monotonic(), time.time()
+    facts: dict = {}
+
+    def describe() -> dict:
+        seconds = round(time.monotonic() - began, 3)
+        return {"recipe": recipe, "key": recipe_key(recipe), "facts": facts, "run": _run(seconds, started)}
+
+    log(f"making {address}")
+    with store.write(address, describe) as out:
+        stage = importlib.import_module(f"guidance_study.stages.{recipe['stage']}")
+        stage.make(Job(recipe["params"], inputs, out, store.root / CHECKPOINTS / address, facts))
+    shutil.rmtree(store.root / CHECKPOINTS / address, ignore_errors=True)
+    log(f"made {address} in {time.monotonic() - began:.1f} s")
+
+
+def _run(seconds: float, started: float) -> dict:
+    """Who, where and at what cost: the part of a manifest that two runs do not share."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return {
+        "seconds": seconds,
+        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
+        "peak_memory_mib": round(peak / (1024 if platform.system() != "Darwin" else 1 << 20), 1),
+        "commit": _commit(),
+        "packages": _versions(),
+        "hardware": _hardware(),
+    }
+
+
+@cache
+def _commit() -> str | None:
+    """The commit of the code, with a mark where tracked files differ from it; None outside a checkout."""
+    here = Path(__file__).parent
+    try:
+        name = subprocess.run(
+            ["git", "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"],
+            cwd=here, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return name.stdout.strip()
+
+
+@cache
+def _versions() -> dict[str, str]:
+    versions = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+@cache
+def _hardware() -> dict:
+    return {"host": platform.node(), "cpu": _cpu(), "cores": os.cpu_count(), "device": _device()}
+
+
+def _cpu() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def _device() -> str:
+    import sys
+
+    torch = sys.modules.get("torch")  # a stage that needed no torch had no device
+    return torch.cuda.get_device_name() if torch and torch.cuda.is_available() else "cpu"

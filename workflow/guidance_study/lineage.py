@@ -1,0 +1,84 @@
+"""Looking at the store beside the plan: what is there, what is missing, and what lies behind a result."""
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from guidance_study.errors import StudyError
+from guidance_study.plan import Plan
+from guidance_study.recipes import Artefact
+from guidance_study.store import Store
+
+
+def status(plan: Plan, targets: list[str], results: Path) -> Iterator[str]:
+    """A line for each artefact of the targets, in order of making, then a count; nothing is changed."""
+    store, states = Store(results), {}
+    for artefact in plan.ancestors(targets):
+        state, why = _state(plan, artefact, store, states)
+        states[artefact.address] = state
+        yield f"{state:8} {artefact.address}  {artefact.about}" + (f"  <- {why}" if why else "")
+    counts = Counter(states.values())
+    yield ", ".join(f"{counts[state]} {state}" for state in ("exists", "to make", "missing", "blocked"))
+
+
+def _state(plan: Plan, artefact: Artefact, store: Store, states: dict[str, str]) -> tuple[str, str]:
+    if store.has(artefact):
+        return "exists", ""
+    if artefact.stage == "dataset":
+        problem = plan.missing(artefact)
+        return ("missing", problem) if problem else ("to make", "")
+    blocked = [a.address for a in artefact.inputs.values() if states[a.address] in ("missing", "blocked")]
+    return ("blocked", f"needs {blocked[0]}") if blocked else ("to make", "")
+
+
+def address_of(path: Path, results: Path) -> str:
+    """The address of the artefact that a file or folder below results belongs to."""
+    try:
+        parts = path.resolve().relative_to(results.resolve()).parts
+    except ValueError:
+        raise StudyError(
+            f"'{path}' does not lie below '{results}'; name another folder with --results"
+        ) from None
+    if len(parts) < 2:
+        raise StudyError(
+            f"'{path}' belongs to no artefact; name a table, a figure, or something below a stage's folder"
+        )
+    if parts[0] in ("tables", "figures"):
+        return f"{parts[0]}/{parts[1].split('.', 1)[0]}"
+    return "/".join(parts[:2])
+
+
+def lineage(path: Path, results: Path) -> Iterator[str]:
+    """What a file was made from: every artefact behind it, itself first, with its recipe, commit, machine and cost."""
+    store, start = Store(results), address_of(path, results)
+    queue, seen, seconds = [start], set(), 0.0
+    while queue:
+        address = queue.pop(0)
+        if address in seen:
+            continue
+        seen.add(address)
+        manifest = store.manifest(address)
+        if manifest is None:
+            if address == start:
+                raise StudyError(
+                    f"'{path}' has no manifest: it was not made by this pipeline or not finished"
+                )
+            yield f"{address}\n  no manifest: removed since, or on another machine"
+            continue
+        recipe, run = manifest["recipe"], manifest["run"]
+        seconds += run["seconds"]
+        hardware = run["hardware"]
+        yield f"{address}"
+        yield f"  stage    {recipe['stage']}, version {recipe['version']}"
+        yield from (
+            f"  {name:8} {value}"
+            for name, value in recipe["params"].items()
+            if name not in ("sources", "settings")
+        )
+        yield from (f"  fact     {name}: {value}" for name, value in manifest["facts"].items())
+        yield from (f"  from     {source}" for source in sorted(set(recipe["inputs"].values())))
+        yield f"  made     {run['started']}, {run['seconds']} s, {run['peak_memory_mib']} MiB, commit {run['commit']}"
+        yield f"  on       {hardware['host']}: {hardware['cpu']}, {hardware['cores']} cores, {hardware['device']}"
+        yield f"  with     {', '.join(f'{name} {version}' for name, version in run['packages'].items())}"
+        queue += recipe["inputs"].values()
+    yield f"{len(seen)} artefacts, {seconds:.0f} s of computing"

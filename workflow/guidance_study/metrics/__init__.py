@@ -1,0 +1,1 @@
+"""Numbers that judge samples: features or labels in, plain floats out. None knows a dataset or a model."""

@@ -1,0 +1,106 @@
+"""Do samples lie where data lie, do they cover it, are they copies of it: told by nearest neighbours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from guidance_study.neighbours import distances, mean_row, search, squared_by_product
+
+_TILE = 2048  # rows a side of a tile of pairs: 32 MiB in float64
+
+
+def prdc(real: np.ndarray, fake: np.ndarray, k: int = 5) -> dict[str, float]:
+    """Precision, recall, density and coverage of fake (M, D) against real (N, D).
+
+    The ball of a row is closed and reaches the row's k-th nearest other row in its own set.
+    - precision: the share of fakes that lie in the ball of some real row.
+    - recall: the share of real rows that lie in the ball of some fake.
+    - density: the number of real rows' balls that a fake lies in, over k, on average; may exceed 1.
+    - coverage: the share of real rows whose ball holds a fake.
+    For equal distributions and large N = M, density is near 1 and coverage near 1 - 2^-k.
+
+    Precision and recall: Kynkaanniemi et al., Improved Precision and Recall Metric for Assessing Generative
+    Models (2019). Density and coverage: Naeem et al., Reliable Fidelity and Diversity Metrics for
+    Generative Models (2020). All in float64; where rounding could move a pair across a ball's surface, its
+    exact difference decides.
+    ValueError: k below 1, a set of k rows or fewer, dimensions that differ, a feature that is not finite.
+    """
+    real, fake = np.asarray(real), np.asarray(fake)
+    if k < 1:
+        raise ValueError(f"k = {k}, but k is at least 1.")
+    if real.ndim != 2 or fake.ndim != 2 or real.shape[1] != fake.shape[1]:
+        shapes = f"real features of shape {real.shape} and fake ones of shape {fake.shape}"
+        raise ValueError(f"There are {shapes}: both are (rows, dimension), with the same dimension.")
+    for name, features in (("real", real), ("fake", fake)):
+        if len(features) <= k:
+            raise ValueError(f"k = {k}, but there are {len(features)} {name} rows: k is smaller than that.")
+    real_radius, fake_radius = _radius(real, k), _radius(fake, k)
+    centre = mean_row(real, np.arange(len(real)))
+    balls = np.zeros(len(fake), dtype=np.int64)  # of real rows that hold the fake
+    recalled, covered = np.zeros(len(real), dtype=bool), np.zeros(len(real), dtype=bool)
+    for i in _tiles(len(fake)):
+        fakes = np.subtract(fake[i], centre, dtype=np.float64)
+        for j in _tiles(len(real)):
+            squared, error = squared_by_product(fakes, np.subtract(real[j], centre, dtype=np.float64))
+
+            def exact(row: np.ndarray, column: np.ndarray, i: slice = i, j: slice = j) -> np.ndarray:
+                return distances(fake, row + i.start, real, column + j.start)
+
+            in_real_ball = _within(squared, error, real_radius[j], exact)
+            balls[i] += in_real_ball.sum(axis=1)
+            covered[j] |= in_real_ball.any(axis=0)
+            recalled[j] |= _within(squared, error, fake_radius[i, None], exact).any(axis=0)
+    return {
+        "precision": float((balls > 0).mean()),
+        "recall": float(recalled.mean()),
+        "density": float(balls.mean() / k),
+        "coverage": float(covered.mean()),
+    }
+
+
+def near_copies(fake: np.ndarray, bank: np.ndarray, threshold: float) -> float:
+    """The share, 0 to 1, of fakes (M, D) whose nearest row of the bank (N, D) is closer than the threshold.
+
+    Features or pixels; the threshold is a Euclidean distance in their unit, see `copy_threshold`.
+    ValueError: no fakes; otherwise as `search`.
+    """
+    if not len(fake):
+        raise ValueError("There are no fake rows to take a share of.")
+    return float((search(fake, bank, 1).distance[:, 0] < threshold).mean())
+
+
+def copy_threshold(bank: np.ndarray, quantile: float = 0.01) -> float:
+    """A distance that only the share `quantile` of the bank's rows (N, D) have to their nearest other row.
+
+    It is 0, and nothing is a near copy, when more of the bank than that is duplicated exactly.
+    ValueError: fewer than 2 rows, a quantile outside 0 to 1; otherwise as `search`.
+    """
+    if not 0 <= quantile <= 1:
+        raise ValueError(f"quantile = {quantile}, but a quantile is 0 to 1.")
+    return float(np.quantile(_radius(bank, 1), quantile))
+
+
+def _radius(features: np.ndarray, k: int) -> np.ndarray:
+    """Distance of each row to its k-th nearest other row, (N,). The search finds the row itself too, at 0."""
+    return search(features, features, k + 1).distance[:, k]
+
+
+def _within(
+    squared: np.ndarray,
+    error: np.ndarray,
+    radius: np.ndarray,
+    exact: Callable[[np.ndarray, np.ndarray], np.ndarray],
+) -> np.ndarray:
+    """distance <= radius (which broadcasts), (n, m) bool; `exact` decides what the error leaves open."""
+    limit = np.broadcast_to(radius**2, squared.shape)
+    within = squared <= limit
+    row, column = np.nonzero(np.abs(squared - limit) <= error)
+    if len(row):
+        within[row, column] = exact(row, column) <= np.broadcast_to(radius, squared.shape)[row, column]
+    return within
+
+
+def _tiles(count: int) -> Iterator[slice]:
+    return (slice(start, min(start + _TILE, count)) for start in range(0, count, _TILE))

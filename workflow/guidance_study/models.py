@@ -1,0 +1,90 @@
+"""Trained networks, from an artefact to a callable; and batched inference."""
+
+import os
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from guidance_study import networks
+from guidance_study.jobs import SETTINGS, Input, setting
+from guidance_study.processes import rectified_flow
+from guidance_study.processes.ddpm import DDPM, Denoiser
+
+
+def device() -> torch.device:
+    """Where computation runs: the setting `device` of the run, else a GPU where there is one, else the CPU."""
+    wanted = os.environ.get(SETTINGS + "DEVICE")
+    return torch.device(wanted or ("cuda" if torch.cuda.is_available() else "cpu"))
+
+
+def set_up() -> torch.device:
+    """Threads as the run fixed them and denormals flushed; returns the device."""
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+    torch.set_flush_denormal(True)  # saturated activations otherwise slow small networks on the CPU
+    return device()
+
+
+def save_weights(state: dict[str, Tensor], path) -> None:
+    """Write a state dict as safetensors."""
+    save_file({name: value.contiguous().cpu() for name, value in state.items()}, path)
+
+
+def _state(source: Input) -> dict[str, Tensor]:
+    return load_file(source.path / "weights.safetensors")
+
+
+def _frozen(network: nn.Module, state: dict[str, Tensor]) -> nn.Module:
+    network.load_state_dict(state)
+    return network.to(device()).eval().requires_grad_(False)
+
+
+def load_denoiser(source: Input) -> tuple[Denoiser, DDPM]:
+    """The eps(x, t, label) of a `denoiser` artefact, and its process."""
+    params = source.params
+    process = DDPM(**params["process"])
+    network = networks.build(params["network"], tuple(params["shape"]), params["rows"])
+    return process.denoiser(_frozen(network, _state(source))), process
+
+
+def load_classifier(source: Input) -> nn.Module:
+    """The network of a `classifier` artefact: logits = network(x, time), features = network.features(x, time)."""
+    params = source.params
+    noisy = params["process"] is not None
+    network = networks.build_classifier(params["network"], tuple(params["shape"]), params["classes"], noisy)
+    return _frozen(network, _state(source))
+
+
+def load_velocity(source: Input) -> rectified_flow.Velocity:
+    """The v(z, s, label) of a `postprocessor` artefact."""
+    params, state = source.params, _state(source)
+    scale = float(state.pop("output_scale"))
+    network = networks.build(params["network"], tuple(params["shape"]), params["rows"])
+    return rectified_flow.velocity(_frozen(network, state), scale)
+
+
+def batches(n: int, size: int | None = None) -> Iterator[tuple[int, int]]:
+    """Ranges (first, last) that cover 0..n-1; `size` defaults to the run's inference batch."""
+    size = size or setting("batch", 2048)
+    return ((first, min(first + size, n)) for first in range(0, n, size))
+
+
+def _apply(function, samples: np.ndarray) -> np.ndarray:
+    with torch.no_grad():
+        parts = [
+            function(torch.from_numpy(np.array(samples[a:b])).to(device())).cpu()
+            for a, b in batches(len(samples))
+        ]
+    return torch.cat(parts).numpy()
+
+
+def features(network: nn.Module, samples: np.ndarray) -> np.ndarray:
+    """Penultimate features (N, F) float32 of a clean classifier."""
+    return _apply(network.features, samples)
+
+
+def predicted(network: nn.Module, samples: np.ndarray) -> np.ndarray:
+    """Predicted classes (N,) int64 of a clean classifier."""
+    return _apply(lambda x: network(x).argmax(1), samples)

@@ -1,0 +1,1 @@
+"""Noise processes: schedule, training loss, and a sampler over a denoiser."""

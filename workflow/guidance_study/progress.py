@@ -1,0 +1,55 @@
+"""Progress of long work: a bar where there is a terminal, a line every few seconds otherwise."""
+
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+INTERVAL = 5.0  # seconds between lines
+_log_file = None  # an open file that takes the lines while the terminal takes the bars
+
+
+def log(message: str) -> None:
+    """One line for the rule's log, or for stderr outside a rule."""
+    print(message, file=_log_file or sys.stderr, flush=True)
+
+
+@contextlib.contextmanager
+def logging_to(path: Path) -> Iterator[None]:
+    """Send lines to a log file; without a terminal everything else on stdout and stderr goes there too."""
+    global _log_file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8") as stream:
+        if not sys.stderr.isatty():
+            for standard in (sys.stdout, sys.stderr):
+                standard.flush()
+                os.dup2(stream.fileno(), standard.fileno())
+        _log_file = stream
+        try:
+            yield
+        finally:
+            _log_file = None
+
+
+def track(items: Iterable, total: int, what: str, start: int = 0) -> Iterator:
+    """Pass `items` through and show how far they are, at what rate, and how long they will take.
+
+    `total` counts the items of the whole work and `start` those done before, in an earlier run.
+    """
+    if sys.stderr.isatty():
+        from tqdm import tqdm
+
+        items = tqdm(items, total=total, desc=what, initial=start, dynamic_ncols=True, leave=False)
+        if _log_file is None:
+            yield from items
+            return
+    began = last = time.monotonic()
+    for done, item in enumerate(items, 1):
+        yield item
+        now = time.monotonic()
+        if now - last >= INTERVAL or start + done == total:
+            last = now
+            rate = done / max(now - began, 1e-9)
+            log(f"{what}: {start + done}/{total}, {rate:.3g}/s, {(total - start - done) / rate:.0f} s left")

@@ -1,0 +1,100 @@
+"""What the rules need of the plan: outputs as patterns, and inputs, recipes and threads by wildcards."""
+
+import contextlib
+import fcntl
+import os
+from pathlib import Path
+
+from guidance_study.config.study import Study
+from guidance_study.errors import StudyError
+from guidance_study.jobs import SETTINGS
+from guidance_study.plan import Plan
+from guidance_study.recipes import Artefact, file_path
+from guidance_study.stages import STAGES
+from guidance_study.store import atomic_write
+
+RESULTS = "results"
+
+
+class Rulebook:
+    """The rules' side of a plan. Every rule has one wildcard, {artefact}: the last part of an address."""
+
+    def __init__(self, study: Study):
+        self.plan = Plan(study)
+        self.threads = study.execution.threads
+        self._lock = None
+        export_settings(study)
+
+    @property
+    def targets(self) -> dict[str, list[str]]:
+        """Name of a table or figure -> its files."""
+        return {name: [f"{RESULTS}/{f}" for f in a.files] for name, a in self.plan.targets.items()}
+
+    def outputs(self, stage: str) -> list[str]:
+        """The output patterns of a stage: its files, then its manifest."""
+        spec = STAGES[stage]
+        base = f"{RESULTS}/{spec.folder or stage}/{{artefact}}"
+        return [file_path(base, name, spec.named) for name in (*spec.files, "manifest.json")]
+
+    def log(self, stage: str) -> str:
+        return f"{RESULTS}/logs/{stage}/{{artefact}}.log"
+
+    def inputs(self, stage: str):
+        """Input function: the manifests of what an artefact is made from."""
+        return lambda wildcards: [
+            f"{RESULTS}/{a.manifest}" for a in self._at(stage, wildcards).inputs.values()
+        ]
+
+    def recipe(self, stage: str):
+        """Params function: the recipe; it changes exactly when a table or figure must be made again."""
+        return lambda wildcards: self._at(stage, wildcards).recipe
+
+    def _at(self, stage: str, wildcards) -> Artefact:
+        return self.plan.at(f"{STAGES[stage].folder or stage}/{wildcards.artefact}")
+
+    def start(self) -> None:
+        """At the start of a run: take the lock and write the index. It ends with the process.
+
+        The kernel drops the lock with its process, so that a killed run leaves none behind, as Snakemake's would.
+        """
+        self._lock = Lock(Path(RESULTS)).__enter__()
+        write_index(self.plan, Path(RESULTS))
+
+
+class Lock:
+    """One run at a time below a results folder. Raises StudyError if another run holds it."""
+
+    def __init__(self, root: Path):
+        self.root = Path(root)
+
+    def __enter__(self):
+        self.root.mkdir(parents=True, exist_ok=True)
+        self._file = (self.root / ".lock").open("w")
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StudyError(
+                f"another run is writing to '{self.root.resolve()}'; wait for it or stop it"
+            ) from None
+        return self
+
+    def __exit__(self, *_):
+        self._file.close()
+
+
+def export_settings(study: Study) -> None:
+    """Hand the execution settings to jobs through the environment: they change no result, so no recipe holds them."""
+    for name, value in study.execution.plain().items():
+        os.environ.setdefault(SETTINGS + name.upper(), str(value))
+
+
+def write_index(plan: Plan, root: Path) -> None:
+    """Write results/index.tsv, address -> readable name; lines of other configurations stay while their files do."""
+    path, lines = root / "index.tsv", {}
+    with contextlib.suppress(FileNotFoundError):
+        for line in path.read_text(encoding="utf-8").splitlines()[1:]:
+            address, _, about = line.partition("\t")
+            if (root / address).is_dir():
+                lines[address] = about
+    lines |= {a.address: a.about for a in plan.artefacts.values()}
+    atomic_write(path, "address\tname\n" + "".join(f"{a}\t{lines[a]}\n" for a in sorted(lines)))

@@ -1,0 +1,36 @@
+"""The stages of the chain: the one place that says which files a stage writes and which version its code has.
+
+Raise a stage's VERSION when its results change: every artefact of that stage, and what depends on it, gets a new
+address. `tests/test_code_digests.py` fails when the code of a stage changed and neither its version was raised nor
+"same results" recorded (`python -m guidance_study code --same-results STAGE`). Imports nothing heavy: the plan reads it.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage's code version, the files of its artefacts, and whether they stand under a readable name alone.
+
+    `named` artefacts (tables, figures) live at results/<folder>/<name><suffix> and `files` are suffixes; all others
+    at results/<stage>/<label>-<key>/<file>.
+    """
+
+    version: int
+    files: tuple[str, ...]
+    named: bool = False
+    folder: str | None = None
+
+
+STAGES: dict[str, Stage] = {
+    "dataset": Stage(1, ("train.npy", "train_labels.npy", "held_out.npy", "held_out_labels.npy")),
+    "denoiser": Stage(1, ("weights.safetensors", "losses.npy")),
+    "classifier": Stage(1, ("weights.safetensors", "losses.npy")),
+    "samples": Stage(1, ("samples.npy", "labels.npy", "scales.npy")),
+    "neighbours": Stage(1, ("index.npy", "distance.npy")),
+    "postprocessor": Stage(1, ("weights.safetensors", "losses.npy")),
+    "postprocessed": Stage(1, ("samples.npy",)),
+    "measures": Stage(1, ("measures.json",)),
+    "table": Stage(1, (".csv", ".md", ".html", ".tex"), named=True, folder="tables"),
+    "figure": Stage(1, (".png", ".pdf"), named=True, folder="figures"),
+}

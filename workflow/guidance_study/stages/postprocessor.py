@@ -1,0 +1,50 @@
+"""Stage `postprocessor`: a rectified flow from generations to real neighbours of their class (Eq. 9)."""
+
+import numpy as np
+import torch
+
+from guidance_study import networks
+from guidance_study.jobs import Job
+from guidance_study.models import save_weights, set_up
+from guidance_study.processes import rectified_flow
+from guidance_study.randomness import generator, torch_seed
+from guidance_study.training import fit
+
+PURPOSE = "train/postprocessor"
+
+
+def target_rms(start: np.ndarray, real: np.ndarray, index: np.ndarray) -> float:
+    """RMS of the targets y - x_hat of Eq. (9) over all generations and neighbours.
+
+    The network's output is scaled by it: targets far below 1 would otherwise not be learnt.
+    """
+    total = sum(float(((real[column] - start) ** 2).sum(dtype=np.float64)) for column in index.T)
+    return (total / (index.shape[1] * start.size)) ** 0.5
+
+
+def make(job: Job) -> None:
+    """Files: weights.safetensors (EMA), losses.npy (steps,) float32. A target is drawn anew at every step."""
+    params, device = job.params, set_up()
+    start = np.load(job.inputs["samples"].path / "samples.npy")
+    real = np.load(job.inputs["dataset"].path / "train.npy")
+    index = np.load(job.inputs["neighbours"].path / "index.npy")
+    scale = target_rms(start, real, index)
+    with torch_seed(params["seed"], PURPOSE + "/weights"):
+        network = networks.build(params["network"], tuple(params["shape"]), params["rows"]).to(device)
+    velocity = rectified_flow.velocity(network, scale)
+    start, real, index = (torch.from_numpy(a).to(device) for a in (start, real, index))
+    labels = torch.from_numpy(np.load(job.inputs["samples"].path / "labels.npy")).to(device)
+
+    def loss(step: int) -> torch.Tensor:
+        draw, batch = generator(params["seed"], PURPOSE, step), params["training"]["batch"]
+        rows = torch.from_numpy(draw.integers(len(start), size=batch)).to(device)
+        which = torch.from_numpy(draw.integers(index.shape[1], size=batch)).to(device)
+        s = torch.from_numpy(draw.random(batch, dtype=np.float32)).to(device)
+        return rectified_flow.loss(velocity, start[rows], real[index[rows, which]], labels[rows], s)
+
+    state, losses = fit(
+        network, loss, params["training"], seed=params["seed"], purpose=PURPOSE, checkpoints=job.checkpoints
+    )
+    save_weights(state | {"output_scale": torch.tensor(scale)}, job.out / "weights.safetensors")
+    np.save(job.out / "losses.npy", losses.numpy())
+    job.facts |= {"parameters": sum(p.numel() for p in network.parameters()), "target_rms": scale}

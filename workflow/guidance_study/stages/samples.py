@@ -1,0 +1,67 @@
+"""Stage `samples`: guided generations, by Eq. (7) or Eq. (8), at one scale or an equal share of several."""
+
+import numpy as np
+import torch
+
+from guidance_study.config import seams
+from guidance_study.errors import StudyError
+from guidance_study.jobs import Job
+from guidance_study.models import batches, load_classifier, load_denoiser, set_up
+from guidance_study.progress import track
+from guidance_study.randomness import normal
+
+
+def shares(scales: list[float], n: int) -> np.ndarray:
+    """The guidance scale of each of n samples, (n,) float64: equal contiguous shares, the first ones larger by one."""
+    return np.concatenate(
+        [
+            np.full(len(part), s)
+            for s, part in zip(scales, np.array_split(np.arange(n), len(scales)), strict=True)
+        ]
+    )
+
+
+def generate(denoiser, process, guidance, params: dict, shape: tuple[int, ...], first: int, last: int, *,
+             null: int, scale: float, classifier=None, device="cpu") -> torch.Tensor:  # fmt: skip
+    """Samples first..last-1 (last - first, *shape) at one scale; the same whatever range they are asked for in.
+
+    Sample i has class i mod `classes` and its own noise, equal for all scales and guidances of a purpose and seed.
+    """
+    purpose, seed = params["purpose"], params["seed"]
+    draw = lambda what: torch.from_numpy(normal(seed, f"{purpose}/{what}", first, last, shape)).to(device)  # noqa: E731
+    label = torch.arange(first, last, device=device) % params["classes"]
+    eps = guidance.wrap(denoiser, scale, null=null, classifier=classifier, process=process)
+    with torch.no_grad():
+        return process.sample(eps, draw("x_T"), label, noise=lambda i: draw(f"step{i}"), **params["sampler"])
+
+
+def make(job: Job) -> None:
+    """Files: samples.npy (n, *shape) float32; labels.npy (n,) int64; scales.npy (n,) float64."""
+    params, device = job.params, set_up()
+    source = job.inputs["denoiser"]
+    denoiser, process = load_denoiser(source)
+    classifier = load_classifier(job.inputs["classifier"]) if "classifier" in job.inputs else None
+    guidance = seams.parse("guidance", params["guidance"])
+    shape, scales = tuple(source.params["shape"]), shares(params["scales"], params["n"])
+    parts = []
+    ranges = [
+        (scale, start + a, start + b)
+        for scale in params["scales"]
+        for start, size in [(int(np.argmax(scales == scale)), int((scales == scale).sum()))]
+        for a, b in batches(size)
+    ]
+    for scale, first, last in track(ranges, len(ranges), "sampling batches"):
+        part = generate(
+            denoiser, process, guidance, params, shape, first, last,
+            null=source.params["rows"] - 1, scale=scale, classifier=classifier, device=device,
+        )  # fmt: skip
+        if not torch.isfinite(part).all():
+            bad = int((~torch.isfinite(part)).flatten(1).any(1).nonzero()[0])
+            raise StudyError(
+                f"sample {first + bad} at scale {scale:g} is not finite; train longer or clip x_0"
+            )
+        parts.append(part.cpu())
+    np.save(job.out / "samples.npy", torch.cat(parts).numpy())
+    np.save(job.out / "labels.npy", np.arange(params["n"]) % params["classes"])
+    np.save(job.out / "scales.npy", scales)
+    job.facts["nfe"] = params["sampler"]["steps"]

@@ -1,0 +1,127 @@
+"""Tables: from measured rows to a tidy summary, the paper's form, and the notes that say what the numbers are."""
+
+import pandas as pd
+
+STATES = {"before": "no", "after": "yes", "retrieval": "retrieval control"}
+METRICS = {
+    "frechet": "Frechet distance", "accuracy": "accuracy", "precision": "precision", "recall": "recall",
+    "density": "density", "coverage": "coverage", "near_copies": "near copies",
+}  # fmt: skip
+REFERENCES = {"train": "training set", "held_out": "held-out set"}
+GUIDANCE = {"classifier_free": "classifier-free", "classifier": "classifier"}
+NO_REFERENCE = "none"  # for metrics that compare with no real data
+
+
+def summarise(rows: pd.DataFrame, params: dict) -> pd.DataFrame:
+    """One line for each experiment, state, arm, metric, reference and scale.
+
+    `mean` is over seeds and blocks, `minimum` the smallest block; `spread` is the standard deviation over the seeds'
+    means where there are several seeds, else over the disjoint blocks of generations; `spread_over` says which.
+    """
+    spec = params["spec"]
+    rows = rows[rows["metric"].isin(spec["metrics"]) & rows["state"].isin(STATES)].copy()
+    rows["arm"] = rows["arm"].fillna("")
+    rows["reference"] = rows["reference"].fillna(NO_REFERENCE)
+    rows = rows[rows["reference"].isin([*spec["references"], NO_REFERENCE])]
+    if spec["arms"] is not None:
+        rows = rows[rows["arm"].isin(["", *spec["arms"]])]
+    if not spec["controls"]:
+        rows = rows[rows["state"] != "retrieval"]
+    by = ["experiment", "state", "arm", "metric", "reference", "scale"]
+    by_seed = rows.groupby([*by, "seed"], sort=False)["value"].mean()
+    seeds, blocks = rows["seed"].nunique(), rows["block"].nunique()
+    over = "seeds" if seeds > 1 else "blocks"
+    spread = (
+        by_seed.groupby(by, sort=False).std() if seeds > 1 else rows.groupby(by, sort=False)["value"].std()
+    )
+    summary = by_seed.groupby(by, sort=False).mean().rename("mean").reset_index()
+    smallest = rows.groupby(by, sort=False)["value"].min()
+    index = pd.MultiIndex.from_frame(summary[by])
+    summary["spread"] = spread.reindex(index).to_numpy()
+    summary["minimum"] = smallest.reindex(index).to_numpy()
+    return summary.assign(spread_over=over, seeds=seeds, blocks=blocks)
+
+
+def pivot(summary: pd.DataFrame, params: dict) -> pd.DataFrame:
+    """The paper's form: a row for each guidance, neighbour space, k and state; a column for each scale and reference."""
+    settings, lines = params["settings"], []
+    order = {state: i for i, state in enumerate(STATES)}
+    several = summary["metric"].nunique() > 1
+    for (experiment, arm, state), part in summary.groupby(["experiment", "arm", "state"], sort=False):
+        known = {_arm_name(a): a for a in settings[experiment]["arms"]}
+        chosen = known.get(arm, {"space": "-", "k": "-"})
+        guidance = GUIDANCE.get(
+            settings[experiment]["guidance"]["kind"], settings[experiment]["guidance"]["kind"]
+        )
+        line = {
+            "Guidance": guidance,
+            "NN space": chosen["space"],
+            "k": str(chosen["k"]),
+            "Post.": STATES[state],
+        }
+        if chosen.get("train_on") == "own_scale":
+            line["NN space"] += " (one flow a scale)"
+        for row in part.itertuples():
+            head = [REFERENCES.get(row.reference)] if row.reference != NO_REFERENCE else []
+            head = [METRICS[row.metric], *head] if several else head or [METRICS[row.metric]]
+            line[(", ".join(head), f"{row.scale:g}")] = _number(row.mean, row.spread)
+        place = list(settings).index(experiment), list(known).index(arm) if arm else -1, order[state]
+        lines.append((place, line))
+    table = pd.DataFrame([line for _, line in sorted(lines, key=lambda pair: pair[0])])
+    table.columns = pd.MultiIndex.from_tuples([c if isinstance(c, tuple) else ("", c) for c in table.columns])
+    return table
+
+
+def _arm_name(arm: dict) -> str:
+    return f"{arm['space']}_k{arm['k']}" + ("_own" if arm["train_on"] == "own_scale" else "")
+
+
+def _number(mean: float, spread: float) -> str:
+    digits = 3 if abs(mean) < 1 else 2
+    return f"{mean:.{digits}f}" + ("" if pd.isna(spread) else f" ± {spread:.{digits}f}")
+
+
+def notes(rows: pd.DataFrame, contents: list[dict], params: dict) -> list[str]:
+    """Sentences below a table: sample sizes, seeds, spread, feature space, controls, settings, the floor."""
+    seeds, blocks = sorted(rows["seed"].unique().tolist()), int(rows["block"].max()) + 1
+    size, real = contents[0]["generations_per_block"], contents[0]["real"]
+    over = f"the standard deviation over {len(seeds)} training seeds" if len(seeds) > 1 else "over the blocks"
+    sentences = [
+        f"{blocks} disjoint blocks of {size} generations a scale, against {real['train']} training and"
+        f" {real['held_out']} held-out real images; training seeds {', '.join(map(str, seeds))}; ± is {over}.",
+        "Features: the penultimate layer of an evaluation classifier that feeds no neighbour space; Frechet distances"
+        " compare only within one such network and one sample size.",
+        "Retrieval control: each generation replaced by a random one of its k nearest training images of its class.",
+    ]
+    floor = rows[(rows["state"] == "real") & (rows["metric"] == "frechet")]["value"]
+    if "frechet" in params["spec"]["metrics"] and len(floor):
+        sentences.append(
+            f"The held-out real images themselves stand at {floor.mean():.2f} from the training set."
+        )
+    for name, s in params["settings"].items():
+        sampler, pool = s["sampler"], s["pool"]
+        scales = ", ".join(f"{x:g}" for x in pool["scales"])
+        sentences.append(
+            f"{name}: {s['network']} base, {s['training_steps']} steps; {sampler['kind']}, {sampler['steps']} steps;"
+            f" postprocessor trained on {pool['n']} generations at scales {scales}, an equal share each."
+        )
+    return sentences
+
+
+def render(table: pd.DataFrame, title: str, below: list[str]) -> dict[str, str]:
+    """The table as Markdown, HTML and LaTeX, title above and notes below: {suffix: text}."""
+    flat = table.copy()
+    flat.columns = [f"{top}: {low}" if top else low for top, low in table.columns]
+    head = "| " + " | ".join(flat.columns) + " |\n|" + " --- |" * len(flat.columns) + "\n"
+    body = "".join("| " + " | ".join(row) + " |\n" for row in flat.fillna("").to_numpy())
+    markdown = f"**{title}**\n\n{head}{body}\n" + "\n".join(f"- {note}" for note in below) + "\n"
+    listed = "\n".join(f"<li>{note}</li>" for note in below)
+    html = (
+        f'<!doctype html>\n<meta charset="utf-8">\n<title>{title}</title>\n'
+        "<style>body{font-family:sans-serif;margin:2em}table{border-collapse:collapse}"
+        "th,td{padding:.3em .8em;border-bottom:1px solid #ccc;text-align:right}</style>\n"
+        f"<h1>{title}</h1>\n{table.to_html(index=False, na_rep='', border=0)}\n<ul>\n{listed}\n</ul>\n"
+    )
+    tex = table.to_latex(index=False, na_rep="", multicolumn_format="c", escape=True).replace("±", r"$\pm$")
+    tex = f"% {title}\n{tex}" + "".join(f"% {note}\n" for note in below)
+    return {".md": markdown, ".html": html, ".tex": tex}

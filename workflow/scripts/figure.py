@@ -1,0 +1,5 @@
+"""A figure of the configuration, as .png and .pdf."""
+
+from _job import run
+
+run(snakemake)
