@@ -19,7 +19,9 @@ configfile: "config.yaml"
 
 try:
     for path in workflow.configfiles:
-        loading.read(path)  # Snakemake's own reader lets the second of two equal keys win
+        loading.read(
+            path
+        )  # Snakemake's own reader lets the second of two equal keys win
     study = loading.parse(config)
 except loading.ConfigError as error:
     raise WorkflowError(str(error)) from None
@@ -39,9 +41,9 @@ onstart:
 
 
 rule all:
+    default_target: True
     input:
         [book.targets[name] for name in study.all],
-    default_target: True
 
 
 for name, files in book.targets.items():

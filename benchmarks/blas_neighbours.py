@@ -45,18 +45,12 @@ def measure_with(core: str | None) -> dict:
     if core is not None:
         environment[blas.VARIABLE] = core
     command = [sys.executable, __file__, "--measure"]
-    return json.loads(
-        subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
-    )
+    return json.loads(subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--baseline", metavar="CORE", help="compare with this core, not with OpenBLAS's own choice"
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--baseline", metavar="CORE", help="compare with this core, not with OpenBLAS's own choice")
     parser.add_argument("--measure", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.measure:

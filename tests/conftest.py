@@ -98,13 +98,13 @@ def command_line(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", "guidance_study", *arguments]
     if arguments[0] in ("plan", "run"):
         command += ["--config", "config.yaml"]
-    return subprocess.run(command, cwd=folder, env=environment(folder), text=True, capture_output=True)
+    path = {"PYTHONPATH": str(folder / "workflow")}
+    return subprocess.run(command, cwd=folder, env=environment() | path, text=True, capture_output=True)
 
 
-def environment(folder: Path = TOP) -> dict:
-    """The environment of a newcomer's shell: no leftovers of this process, the package by its folder."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("GUIDANCE_STUDY_")}
-    return kept | {"PYTHONPATH": str(folder / "workflow"), "XDG_CACHE_HOME": str(folder / ".cache")}
+def environment() -> dict:
+    """The environment of a newcomer's shell: nothing of this process's settings, no path to the package."""
+    return {k: v for k, v in os.environ.items() if not k.startswith("GUIDANCE_STUDY_") and k != "PYTHONPATH"}
 
 
 def digests(folder: Path) -> dict[str, dict]:

@@ -94,15 +94,11 @@ def fresh_process(code: str, **environment: str) -> str:
 
 
 def test_import_loads_no_blas():
-    heavy = fresh_process(
-        "import sys; from guidance_study import blas; print({'numpy', 'faiss'} & set(sys.modules))"
-    )
+    heavy = fresh_process("import sys; from guidance_study import blas; print({'numpy', 'faiss'} & set(sys.modules))")
     assert heavy.strip() == "set()"
 
 
-@pytest.mark.skipif(
-    blas.choose_core() is None, reason="no core is chosen on this processor (not x86, or no AVX)"
-)
+@pytest.mark.skipif(blas.choose_core() is None, reason="no core is chosen on this processor (not x86, or no AVX)")
 @pytest.mark.parametrize("own", [None, "Prescott"])
 def test_faiss_runs_on_the_core_in_force(own):
     report = json.loads(fresh_process(REPORT, **({} if own is None else {blas.VARIABLE: own})))

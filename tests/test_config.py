@@ -81,9 +81,7 @@ def test_overlays_are_valid(overlay):
 
 def test_committed_schema_is_current():
     committed = (TOP / "workflow" / "schemas" / "config.schema.json").read_text()
-    assert committed == schema_text(), (
-        "run: python -m guidance_study schema > workflow/schemas/config.schema.json"
-    )
+    assert committed == schema_text(), "run: python -m guidance_study schema > workflow/schemas/config.schema.json"
 
 
 def test_schema_describes_every_field_and_accepts_the_default(default):

@@ -130,9 +130,7 @@ def test_exact_classifier_guidance_at_scale_1_is_the_conditional_model():
     """Eq. (7) with exact parts and s = 1 equals eps(x, t, c) at every t."""
     process = DDPM()
     eps = class_eps(process)
-    guided = ClassifierGuidance(kind="classifier").wrap(
-        eps, 1.0, classifier=exact_classifier(process), process=process
-    )
+    guided = ClassifierGuidance(kind="classifier").wrap(eps, 1.0, classifier=exact_classifier(process), process=process)
     for t in range(0, 1000, 37):
         x, label = noise(10, 1, seed=t), torch.arange(10) % 2
         steps = torch.full((10,), t)

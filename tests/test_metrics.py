@@ -22,9 +22,7 @@ def test_gaussian_of_features(monkeypatch):
     monkeypatch.setattr("guidance_study.metrics.frechet._BLOCK", 100)  # several blocks
     found = Gaussian.of(features)
     np.testing.assert_allclose(found.mean, features.astype(np.float64).mean(axis=0), rtol=1e-13)
-    np.testing.assert_allclose(
-        found.covariance, np.cov(features.astype(np.float64), rowvar=False), atol=1e-11
-    )
+    np.testing.assert_allclose(found.covariance, np.cov(features.astype(np.float64), rowvar=False), atol=1e-11)
 
 
 def test_gaussian_errors():
@@ -50,9 +48,7 @@ def test_frechet_of_equal_covariances_is_the_gap_of_the_means():
     shared, mean = covariance(rng, 20), rng.standard_normal((2, 20))
     expected = ((mean[0] - mean[1]) ** 2).sum()
     assert frechet_distance(Gaussian(mean[0], shared), Gaussian(mean[1], shared)) == pytest.approx(expected)
-    assert frechet_distance(Gaussian(mean[0], shared), Gaussian(mean[0], shared)) == pytest.approx(
-        0, abs=1e-12
-    )
+    assert frechet_distance(Gaussian(mean[0], shared), Gaussian(mean[0], shared)) == pytest.approx(0, abs=1e-12)
 
 
 @pytest.mark.parametrize("rotated", [False, True])
@@ -90,18 +86,13 @@ def test_frechet_is_symmetric_and_ignores_rotation():
     assert frechet_distance(a, b) == pytest.approx(frechet_distance(*turned), rel=1e-7)
 
 
-@pytest.mark.filterwarnings(
-    "ignore:The `disp` argument:DeprecationWarning"
-)  # an argument that clean-fid passes
+@pytest.mark.filterwarnings("ignore:The `disp` argument:DeprecationWarning")  # an argument that clean-fid passes
 @pytest.mark.parametrize("samples", [2000, 60])  # 60: fewer than dimensions
 def test_frechet_agrees_with_clean_fid(samples):
     fid = pytest.importorskip("cleanfid.fid")  # its import fetches no weights
     rng = np.random.default_rng(5)
     spread = np.exp(-np.arange(96) / 20)
-    sets = [
-        rng.standard_normal((samples, 96)) * spread @ rotation(rng, 96) + rng.normal(0, 0.1, 96)
-        for _ in range(2)
-    ]
+    sets = [rng.standard_normal((samples, 96)) * spread @ rotation(rng, 96) + rng.normal(0, 0.1, 96) for _ in range(2)]
     a, b = (Gaussian.of(s.astype(np.float32)) for s in sets)
     theirs = fid.frechet_distance(a.mean, a.covariance, b.mean, b.covariance)
     assert frechet_distance(a, b) == pytest.approx(float(theirs), rel=1e-3)

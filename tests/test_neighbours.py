@@ -60,9 +60,7 @@ def test_centring_spares_the_float64_search(monkeypatch):
     """Around 1e4 the float32 product keeps no digit of these distances; around their mean, all they need."""
     rng = np.random.default_rng(0)
     bank, bank_labels = labelled(rng, 400, 50, offset=1e4)
-    monkeypatch.setattr(
-        neighbours, "_search_float64", lambda *_: pytest.fail("the candidates do not suffice")
-    )
+    monkeypatch.setattr(neighbours, "_search_float64", lambda *_: pytest.fail("the candidates do not suffice"))
     class_neighbours(bank[:80], bank_labels[:80], bank, bank_labels, 10)
 
 
@@ -152,12 +150,8 @@ def test_the_finder_of_candidates_does_not_matter(monkeypatch):
     by_faiss = search(queries, bank, 10)
 
     def other_knn(queries, bank, k):
-        squares = (
-            (queries**2).sum(axis=1)[:, None] + (bank**2).sum(axis=1) - 2 * queries[:, ::-1] @ bank[:, ::-1].T
-        )
-        squares = np.maximum(
-            squares + rng.uniform(-1, 1, squares.shape).astype(np.float32) * 1e-6 * squares.max(), 0
-        )
+        squares = (queries**2).sum(axis=1)[:, None] + (bank**2).sum(axis=1) - 2 * queries[:, ::-1] @ bank[:, ::-1].T
+        squares = np.maximum(squares + rng.uniform(-1, 1, squares.shape).astype(np.float32) * 1e-6 * squares.max(), 0)
         index = np.argsort(squares[:, ::-1], axis=1)[:, :k]
         return np.take_along_axis(squares[:, ::-1], index, axis=1), len(bank) - 1 - index
 
@@ -193,9 +187,7 @@ def test_errors():
         ask(k=0)
     with pytest.raises(ValueError, match=r"k = 11, but the bank has 10 rows"):
         search(queries, bank, 11)
-    with pytest.raises(
-        ValueError, match=r"Class 9 of the queries is not in the bank, whose classes are 0, 1, 2"
-    ):
+    with pytest.raises(ValueError, match=r"Class 9 of the queries is not in the bank, whose classes are 0, 1, 2"):
         ask(q_labels=np.array([0, 0, 9, 1]))
     with pytest.raises(ValueError, match=r"shape \(4, 3\) and a bank of shape \(10, 2\)"):
         ask(q=np.zeros((4, 3)))

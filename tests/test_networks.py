@@ -169,9 +169,7 @@ def test_time_and_class_both_matter(name):
 
 
 def test_a_narrow_residual_block_hears_its_embedding():
-    block = randomised(build(UNET, (1, 8, 8), 3)).input_blocks[1][
-        0
-    ]  # 32 channels: groups of one would cancel it
+    block = randomised(build(UNET, (1, 8, 8), 3)).input_blocks[1][0]  # 32 channels: groups of one would cancel it
     x = torch.randn(2, 32, 8, 8)
     assert (block(x, torch.randn(2, 128)) - block(x, torch.randn(2, 128))).abs().max() > 1e-2
 
@@ -252,7 +250,5 @@ def test_the_linear_classifiers_gradient_is_its_weights():
     logits.log_softmax(1)[torch.arange(5), c].sum().backward()
     weight = network.head.weight[:, :6]
     torch.testing.assert_close(x.grad.flatten(1), weight[c] - logits.softmax(1) @ weight)
-    expected = (
-        x.flatten(1) @ weight.T + (time / 1000)[:, None] * network.head.weight[:, 6] + network.head.bias
-    )
+    expected = x.flatten(1) @ weight.T + (time / 1000)[:, None] * network.head.weight[:, 6] + network.head.bias
     torch.testing.assert_close(logits, expected)

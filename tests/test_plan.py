@@ -54,9 +54,7 @@ def test_changing_k_keeps_models_and_samples(parsed):
     changes |= {"figures": {f: {"arm": "features_k7"} for f in ("fig_digits_samples", "fig_digits_pca")}}
     before, after = Plan(parsed()), Plan(parsed(changes))
     assert addresses(before, *keep) == addresses(after, *keep)
-    assert not addresses(before, "neighbours", "postprocessor") & addresses(
-        after, "neighbours", "postprocessor"
-    )
+    assert not addresses(before, "neighbours", "postprocessor") & addresses(after, "neighbours", "postprocessor")
 
 
 def test_a_seed_repeats_everything_trained_or_drawn_but_the_judges(parsed):
@@ -75,9 +73,7 @@ def test_one_flow_per_scale_has_its_own_pool(parsed):
         parsed(
             {
                 "experiments": {
-                    "digits_cfg": {
-                        "arms": [*Plan(parsed()).study.experiments["digits_cfg"].plain()["arms"], arm]
-                    }
+                    "digits_cfg": {"arms": [*Plan(parsed()).study.experiments["digits_cfg"].plain()["arms"], arm]}
                 }
             }
         )
@@ -99,7 +95,6 @@ def test_execution_settings_change_no_address(parsed):
 
 def test_names_of_experiments_and_networks_change_no_trained_artefact(default, parsed):
     import yaml
-
     from guidance_study.config import parse
 
     text = yaml.safe_dump(default).replace("digits_cfg", "renamed").replace("mlp_flow", "flow_net")
@@ -129,8 +124,9 @@ def test_growth_is_about_linear(parsed):
     """Ten times the scales cost about ten times the planning, as a ratio within this run."""
 
     def seconds(n: int) -> float:
-        study = parsed({"experiments": {"digits_cfg": {"evaluation": {"scales": [2.5, *(10 + i / 7 for i in range(n))]}},
-                                        "digits_cg": {"evaluation": {"scales": [2.5]}}}})  # fmt: skip
+        many, one = [2.5, *(10 + i / 7 for i in range(n))], [2.5]
+        scales = {"digits_cfg": {"evaluation": {"scales": many}}, "digits_cg": {"evaluation": {"scales": one}}}
+        study = parsed({"experiments": scales})
         began = time.process_time()
         Plan(study)
         return time.process_time() - began

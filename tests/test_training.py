@@ -60,9 +60,7 @@ def test_a_truncated_checkpoint_costs_one_interval(tmp_path, monkeypatch):
 
 def test_it_learns_and_the_average_is_what_comes_back(tmp_path):
     network, loss = problem()
-    state, losses = fit(
-        network, loss, TRAINING | {"steps": 300}, seed=0, purpose="test", checkpoints=tmp_path
-    )
+    state, losses = fit(network, loss, TRAINING | {"steps": 300}, seed=0, purpose="test", checkpoints=tmp_path)
     assert losses[-20:].mean() < 0.2 * losses[:20].mean()
     assert not torch.equal(state["0.weight"], network[0].weight)
     plain, _ = train(tmp_path / "none", TRAINING | {"ema": None})

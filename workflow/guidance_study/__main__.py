@@ -114,13 +114,9 @@ def _parser() -> argparse.ArgumentParser:
     for function in (plan, explain, verify, run, code, schema):
         sub = commands.add_parser(function.__name__, help=function.__doc__.splitlines()[0])
         sub.set_defaults(command=function)
-        sub.add_argument(
-            "--results", type=Path, default=Path("results"), help="folder of the store (default: results)"
-        )
+        sub.add_argument("--results", type=Path, default=Path("results"), help="folder of the store (default: results)")
         if function in (plan, run):
-            sub.add_argument(
-                "target", nargs="*", help="tables and figures (default: `all` of the configuration)"
-            )
+            sub.add_argument("target", nargs="*", help="tables and figures (default: `all` of the configuration)")
             sub.add_argument("--config", type=Path, default=TOP / "config.yaml", help="base configuration")
             sub.add_argument("--configfile", type=Path, nargs="+", default=[], help="overlays, in order")
         elif function is explain:
@@ -128,9 +124,7 @@ def _parser() -> argparse.ArgumentParser:
         elif function is verify:
             sub.add_argument("address", nargs="*", help="addresses below results (default: all)")
         elif function is code:
-            sub.add_argument(
-                "--same-results", nargs="+", metavar="STAGE", help="stages whose results did not change"
-            )
+            sub.add_argument("--same-results", nargs="+", metavar="STAGE", help="stages whose results did not change")
     return parser
 
 

@@ -37,11 +37,7 @@ def processor_flags(cpuinfo: str | Path = "/proc/cpuinfo") -> set[str]:
         lines = Path(cpuinfo).read_text().splitlines()
     except OSError:
         return set()
-    each = [
-        set(value.split())
-        for key, _, value in (line.partition(":") for line in lines)
-        if key.strip() == "flags"
-    ]
+    each = [set(value.split()) for key, _, value in (line.partition(":") for line in lines) if key.strip() == "flags"]
     return set.intersection(*each) if each else set()
 
 

@@ -86,7 +86,8 @@ def check() -> list[str]:
         if recorded.get(name) != now:
             problems.append(
                 f"the code of stage '{name}' changed: if its results can change, raise its version in"
-                f" guidance_study/stages/__init__.py; then record it: python -m guidance_study code --same-results {name}"
+                f" guidance_study/stages/__init__.py; then record it: python -m guidance_study code"
+                f" --same-results {name}"
             )
     return problems
 

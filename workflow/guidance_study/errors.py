@@ -2,4 +2,4 @@
 
 
 class StudyError(RuntimeError):
-    """Something outside the code is wrong: a file, a value, a diverged training; the message says what and the remedy."""
+    """Something outside the code is wrong: a file, a value, a diverged training; the message says what to do."""

@@ -55,9 +55,7 @@ class Job:
 
     def inputs_of(self, role: str) -> dict[str, Input]:
         """The inputs called `role/<name>`, by name."""
-        return {
-            key.split("/", 1)[1]: value for key, value in self.inputs.items() if key.startswith(role + "/")
-        }
+        return {key.split("/", 1)[1]: value for key, value in self.inputs.items() if key.startswith(role + "/")}
 
 
 def setting(name: str, default: float) -> float:

@@ -36,9 +36,7 @@ def address_of(path: Path, results: Path) -> str:
     try:
         parts = path.resolve().relative_to(results.resolve()).parts
     except ValueError:
-        raise StudyError(
-            f"'{path}' does not lie below '{results}'; name another folder with --results"
-        ) from None
+        raise StudyError(f"'{path}' does not lie below '{results}'; name another folder with --results") from None
     if len(parts) < 2:
         raise StudyError(
             f"'{path}' belongs to no artefact; name a table, a figure, or something below a stage's folder"
@@ -60,9 +58,7 @@ def lineage(path: Path, results: Path) -> Iterator[str]:
         manifest = store.manifest(address)
         if manifest is None:
             if address == start:
-                raise StudyError(
-                    f"'{path}' has no manifest: it was not made by this pipeline or not finished"
-                )
+                raise StudyError(f"'{path}' has no manifest: it was not made by this pipeline or not finished")
             yield f"{address}\n  no manifest: removed since, or on another machine"
             continue
         recipe, run = manifest["recipe"], manifest["run"]
@@ -71,9 +67,7 @@ def lineage(path: Path, results: Path) -> Iterator[str]:
         yield f"{address}"
         yield f"  stage    {recipe['stage']}, version {recipe['version']}"
         yield from (
-            f"  {name:8} {value}"
-            for name, value in recipe["params"].items()
-            if name not in ("sources", "settings")
+            f"  {name:8} {value}" for name, value in recipe["params"].items() if name not in ("sources", "settings")
         )
         yield from (f"  fact     {name}: {value}" for name, value in manifest["facts"].items())
         yield from (f"  from     {source}" for source in sorted(set(recipe["inputs"].values())))

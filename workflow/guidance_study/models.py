@@ -74,8 +74,7 @@ def batches(n: int, size: int | None = None) -> Iterator[tuple[int, int]]:
 def _apply(function, samples: np.ndarray) -> np.ndarray:
     with torch.no_grad():
         parts = [
-            function(torch.from_numpy(np.array(samples[a:b])).to(device())).cpu()
-            for a, b in batches(len(samples))
+            function(torch.from_numpy(np.array(samples[a:b])).to(device())).cpu() for a, b in batches(len(samples))
         ]
     return torch.cat(parts).numpy()
 
@@ -85,6 +84,6 @@ def features(network: nn.Module, samples: np.ndarray) -> np.ndarray:
     return _apply(network.features, samples)
 
 
-def predicted(network: nn.Module, samples: np.ndarray) -> np.ndarray:
-    """Predicted classes (N,) int64 of a clean classifier."""
-    return _apply(lambda x: network(x).argmax(1), samples)
+def predicted(network: nn.Module, seen: np.ndarray) -> np.ndarray:
+    """Predicted classes (N,) int64 of a clean classifier from the `features` that it saw."""
+    return _apply(lambda x: network.head(x).argmax(1), seen)

@@ -7,6 +7,11 @@ from guidance_study.config.study import Study
 from guidance_study.recipes import Artefact
 
 
+def shown(scale: float) -> str:
+    """A scale in names: short, and different for different scales."""
+    return f"{scale:g}" if float(f"{scale:g}") == scale else repr(scale)
+
+
 class Plan:
     """All artefacts of a study: `targets` by name (tables, figures), `artefacts` by address."""
 
@@ -15,9 +20,7 @@ class Plan:
         self.artefacts: dict[str, Artefact] = {}
         self._raw: dict = {}  # address of a dataset -> its Spec
         for name in ("dataset", "denoiser", "classifier", "samples", "neighbours", "postprocessor"):
-            setattr(
-                self, name, cache(getattr(self, name))
-            )  # one call a node: thousands of scales share bases
+            setattr(self, name, cache(getattr(self, name)))  # one call a node: thousands of scales share bases
         self._plain = cache(lambda section, name: getattr(study, section)[name].plain())
         self._facts = cache(lambda name: study.datasets[name].facts())
         self.targets = {name: self._table(name) for name in study.tables}
@@ -28,9 +31,7 @@ class Plan:
         try:
             return self.artefacts[address]
         except KeyError:
-            raise KeyError(
-                f"no table or figure of this configuration needs an artefact '{address}'"
-            ) from None
+            raise KeyError(f"no table or figure of this configuration needs an artefact '{address}'") from None
 
     def ancestors(self, targets: list[str]) -> list[Artefact]:
         """Everything that the named targets are made of, each once, in an order in which it can be built."""
@@ -111,9 +112,9 @@ class Plan:
             "purpose": purpose,
             "seed": seed,
         }
-        shown = "-".join(f"{s:g}" for s in scales)
-        label = f"{experiment.guidance.short}-{shown}-{purpose}-s{seed}"
-        about = f"{name}: {n} generations at scale {shown.replace('-', ', ')} ({purpose}), seed {seed}"
+        listed = "-".join(map(shown, scales))
+        label = f"{experiment.guidance.short}-{listed}-{purpose}-s{seed}"
+        about = f"{name}: {n} generations at scale {', '.join(map(shown, scales))} ({purpose}), seed {seed}"
         return self._add("samples", label, params, inputs, about)
 
     def pool(self, name: str, arm: Arm, scale: float, seed: int) -> Artefact:
@@ -137,9 +138,7 @@ class Plan:
         embedding, inputs = self._embedding(space, seed)
         inputs = {"samples": samples, "dataset": self.dataset(dataset), **inputs}
         about = f"{k} nearest neighbours in {space} of [{samples.about}]"
-        return self._add(
-            "neighbours", f"{embedding['kind']}-k{k}", {"embedding": embedding, "k": k}, inputs, about
-        )
+        return self._add("neighbours", f"{embedding['kind']}-k{k}", {"embedding": embedding, "k": k}, inputs, about)
 
     def postprocessor(self, name: str, seed: int, neighbours: Artefact, pool: Artefact) -> Artefact:
         spec = self.study.postprocessors[name]
@@ -152,9 +151,7 @@ class Plan:
         }
         inputs = {"samples": pool, "dataset": neighbours.inputs["dataset"], "neighbours": neighbours}
         label = f"{params['network']['kind']}-{neighbours.label}-s{seed}"
-        return self._add(
-            "postprocessor", label, params, inputs, f"postprocessor {name}, seed {seed}: {pool.about}"
-        )
+        return self._add("postprocessor", label, params, inputs, f"postprocessor {name}, seed {seed}: {pool.about}")
 
     def postprocessed(self, name: str, arm: Arm, scale: float, seed: int) -> Artefact:
         """The evaluated generations of an experiment after one arm's flow (Eq. 9)."""
@@ -166,7 +163,7 @@ class Plan:
             "samples": samples,
         }
         params = {"solver": self.study.postprocessors[arm.postprocessor].solver.plain()}
-        about = f"{name}: after {arm.name}, scale {scale:g}, seed {seed}"
+        about = f"{name}: after {arm.name}, scale {shown(scale)}, seed {seed}"
         return self._add("postprocessed", f"{samples.label}-{neighbours.label}", params, inputs, about)
 
     def measures(self, name: str, scale: float, seed: int) -> Artefact:
@@ -184,9 +181,7 @@ class Plan:
             inputs[f"postprocessed/{arm.name}"] = self.postprocessed(name, arm, scale, seed)
             inputs |= {f"embedder/{arm.name}": network for network in needs.values()}
         params = {"arms": arms, "blocks": experiment.evaluation.blocks, "seed": seed}
-        return self._add(
-            "measures", samples.label, params, inputs, f"{name}: measures, scale {scale:g}, seed {seed}"
-        )
+        return self._add("measures", samples.label, params, inputs, f"{name}: measures, scale {shown(scale)}, seed {seed}")
 
     def _table(self, name: str) -> Artefact:
         table = self.study.tables[name]
@@ -195,7 +190,7 @@ class Plan:
             experiment = self.study.experiments[key]
             for scale in table.scales or experiment.evaluation.scales:
                 for seed in self.study.seeds:
-                    role = f"{key}/{scale:g}/{seed}"
+                    role = f"{key}/{shown(scale)}/{seed}"
                     inputs[role] = self.measures(key, scale, seed)
                     sources.append({"role": role, "experiment": key, "scale": scale, "seed": seed})
         params = {"spec": table.plain(), "sources": sources, "settings": self._settings(table.experiments)}

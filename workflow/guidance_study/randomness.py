@@ -49,7 +49,5 @@ def torch_seed(seed: int, purpose: str, index: int = 0) -> Iterator[None]:
     import torch
 
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(
-            int.from_bytes(hashlib.sha256(f"{seed}/{purpose}/{index}".encode()).digest()[:7], "big")
-        )
+        torch.manual_seed(int.from_bytes(hashlib.sha256(f"{seed}/{purpose}/{index}".encode()).digest()[:7], "big"))
         yield

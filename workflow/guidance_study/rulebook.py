@@ -41,9 +41,7 @@ class Rulebook:
 
     def inputs(self, stage: str):
         """Input function: the manifests of what an artefact is made from."""
-        return lambda wildcards: [
-            f"{RESULTS}/{a.manifest}" for a in self._at(stage, wildcards).inputs.values()
-        ]
+        return lambda wildcards: [f"{RESULTS}/{a.manifest}" for a in self._at(stage, wildcards).inputs.values()]
 
     def recipe(self, stage: str):
         """Params function: the recipe; it changes exactly when a table or figure must be made again."""
@@ -73,9 +71,7 @@ class Lock:
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise StudyError(
-                f"another run is writing to '{self.root.resolve()}'; wait for it or stop it"
-            ) from None
+            raise StudyError(f"another run is writing to '{self.root.resolve()}'; wait for it or stop it") from None
         return self
 
     def __exit__(self, *_):

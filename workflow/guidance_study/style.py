@@ -6,8 +6,8 @@ import matplotlib
 
 matplotlib.use("Agg")
 
-import matplotlib.pyplot as plt  # noqa: E402 - after the choice of backend
-from matplotlib.figure import Figure  # noqa: E402
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
 
 # Okabe & Ito's eight colours and two more of their own lightness; classes also carry their number.
 CLASS_COLOURS = (
@@ -33,7 +33,5 @@ def figure(rows: int, columns: int, width: float, height: float) -> tuple[Figure
 def save(drawn: Figure, folder: Path) -> None:
     """Write .png and .pdf (points rasterised where their artist says so, text as text), free of dates."""
     drawn.savefig(folder / ".png", format="png", metadata={"Software": None})
-    drawn.savefig(
-        folder / ".pdf", format="pdf", metadata={"CreationDate": None, "Producer": None, "Creator": None}
-    )
+    drawn.savefig(folder / ".pdf", format="pdf", metadata={"CreationDate": None, "Producer": None, "Creator": None})
     plt.close(drawn)

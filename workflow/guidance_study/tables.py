@@ -4,7 +4,7 @@ import pandas as pd
 
 STATES = {"before": "no", "after": "yes", "retrieval": "retrieval control"}
 METRICS = {
-    "frechet": "Frechet distance", "accuracy": "accuracy", "precision": "precision", "recall": "recall",
+    "frechet": "Fréchet distance", "accuracy": "accuracy", "precision": "precision", "recall": "recall",
     "density": "density", "coverage": "coverage", "near_copies": "near copies",
 }  # fmt: skip
 REFERENCES = {"train": "training set", "held_out": "held-out set"}
@@ -31,9 +31,7 @@ def summarise(rows: pd.DataFrame, params: dict) -> pd.DataFrame:
     by_seed = rows.groupby([*by, "seed"], sort=False)["value"].mean()
     seeds, blocks = rows["seed"].nunique(), rows["block"].nunique()
     over = "seeds" if seeds > 1 else "blocks"
-    spread = (
-        by_seed.groupby(by, sort=False).std() if seeds > 1 else rows.groupby(by, sort=False)["value"].std()
-    )
+    spread = by_seed.groupby(by, sort=False).std() if seeds > 1 else rows.groupby(by, sort=False)["value"].std()
     summary = by_seed.groupby(by, sort=False).mean().rename("mean").reset_index()
     smallest = rows.groupby(by, sort=False)["value"].min()
     index = pd.MultiIndex.from_frame(summary[by])
@@ -43,16 +41,14 @@ def summarise(rows: pd.DataFrame, params: dict) -> pd.DataFrame:
 
 
 def pivot(summary: pd.DataFrame, params: dict) -> pd.DataFrame:
-    """The paper's form: a row for each guidance, neighbour space, k and state; a column for each scale and reference."""
+    """The paper's form: a row for each guidance, neighbour space, k and state; a column for each scale."""
     settings, lines = params["settings"], []
     order = {state: i for i, state in enumerate(STATES)}
     several = summary["metric"].nunique() > 1
     for (experiment, arm, state), part in summary.groupby(["experiment", "arm", "state"], sort=False):
         known = {_arm_name(a): a for a in settings[experiment]["arms"]}
         chosen = known.get(arm, {"space": "-", "k": "-"})
-        guidance = GUIDANCE.get(
-            settings[experiment]["guidance"]["kind"], settings[experiment]["guidance"]["kind"]
-        )
+        guidance = GUIDANCE.get(settings[experiment]["guidance"]["kind"], settings[experiment]["guidance"]["kind"])
         line = {
             "Guidance": guidance,
             "NN space": chosen["space"],
@@ -68,8 +64,18 @@ def pivot(summary: pd.DataFrame, params: dict) -> pd.DataFrame:
         place = list(settings).index(experiment), list(known).index(arm) if arm else -1, order[state]
         lines.append((place, line))
     table = pd.DataFrame([line for _, line in sorted(lines, key=lambda pair: pair[0])])
+    measured = [c for c in table.columns if isinstance(c, tuple)]
+    table = table[
+        [c for c in table.columns if not isinstance(c, tuple)] + sorted(measured, key=_column_order(measured))
+    ]
     table.columns = pd.MultiIndex.from_tuples([c if isinstance(c, tuple) else ("", c) for c in table.columns])
     return table
+
+
+def _column_order(columns: list[tuple[str, str]]):
+    """Columns of one metric and reference side by side, by scale; metrics and references in their first order."""
+    heads = list(dict.fromkeys(head for head, _ in columns))
+    return lambda column: (heads.index(column[0]), float(column[1]))
 
 
 def _arm_name(arm: dict) -> str:
@@ -89,15 +95,13 @@ def notes(rows: pd.DataFrame, contents: list[dict], params: dict) -> list[str]:
     sentences = [
         f"{blocks} disjoint blocks of {size} generations a scale, against {real['train']} training and"
         f" {real['held_out']} held-out real images; training seeds {', '.join(map(str, seeds))}; ± is {over}.",
-        "Features: the penultimate layer of an evaluation classifier that feeds no neighbour space; Frechet distances"
+        "Features: the penultimate layer of an evaluation classifier that feeds no neighbour space; Fréchet distances"
         " compare only within one such network and one sample size.",
         "Retrieval control: each generation replaced by a random one of its k nearest training images of its class.",
     ]
     floor = rows[(rows["state"] == "real") & (rows["metric"] == "frechet")]["value"]
     if "frechet" in params["spec"]["metrics"] and len(floor):
-        sentences.append(
-            f"The held-out real images themselves stand at {floor.mean():.2f} from the training set."
-        )
+        sentences.append(f"The held-out real images themselves stand at {floor.mean():.2f} from the training set.")
     for name, s in params["settings"].items():
         sampler, pool = s["sampler"], s["pool"]
         scales = ", ".join(f"{x:g}" for x in pool["scales"])

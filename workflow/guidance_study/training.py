@@ -97,9 +97,7 @@ class _Run:
         bad = (~torch.isfinite(self.losses[first:last])).nonzero()
         if len(bad):
             kept = self._saved()
-            last = (
-                f"the last good checkpoint is '{kept[-1]}'" if kept else "no checkpoint had been written yet"
-            )
+            last = f"the last good checkpoint is '{kept[-1]}'" if kept else "no checkpoint had been written yet"
             raise DivergedTraining(f"the loss of step {first + int(bad[0])} is not finite; {last}")
 
     def weights(self) -> dict[str, Tensor]:

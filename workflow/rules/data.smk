@@ -4,10 +4,12 @@ rule dataset:
         ancient(book.inputs("dataset")),
     output:
         book.outputs("dataset"),
-    params:
-        recipe=book.recipe("dataset"),
     log:
         book.log("dataset"),
+    conda:
+        "../../envs/cpu.yaml"
     threads: book.threads
+    params:
+        recipe=book.recipe("dataset"),
     script:
         "../scripts/dataset.py"

@@ -4,11 +4,13 @@ rule samples:
         ancient(book.inputs("samples")),
     output:
         book.outputs("samples"),
-    params:
-        recipe=book.recipe("samples"),
     log:
         book.log("samples"),
+    conda:
+        "../../envs/cpu.yaml"
     threads: book.threads
+    params:
+        recipe=book.recipe("samples"),
     script:
         "../scripts/samples.py"
 
@@ -19,10 +21,12 @@ rule postprocessed:
         ancient(book.inputs("postprocessed")),
     output:
         book.outputs("postprocessed"),
-    params:
-        recipe=book.recipe("postprocessed"),
     log:
         book.log("postprocessed"),
+    conda:
+        "../../envs/cpu.yaml"
     threads: book.threads
+    params:
+        recipe=book.recipe("postprocessed"),
     script:
         "../scripts/postprocessed.py"

@@ -4,10 +4,12 @@ rule measures:
         ancient(book.inputs("measures")),
     output:
         book.outputs("measures"),
-    params:
-        recipe=book.recipe("measures"),
     log:
         book.log("measures"),
+    conda:
+        "../../envs/cpu.yaml"
     threads: book.threads
+    params:
+        recipe=book.recipe("measures"),
     script:
         "../scripts/measures.py"

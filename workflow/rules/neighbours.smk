@@ -4,10 +4,12 @@ rule neighbours:
         ancient(book.inputs("neighbours")),
     output:
         book.outputs("neighbours"),
-    params:
-        recipe=book.recipe("neighbours"),
     log:
         book.log("neighbours"),
+    conda:
+        "../../envs/cpu.yaml"
     threads: book.threads
+    params:
+        recipe=book.recipe("neighbours"),
     script:
         "../scripts/neighbours.py"

@@ -4,11 +4,13 @@ rule table:
         ancient(book.inputs("table")),
     output:
         book.outputs("table"),
-    params:
-        recipe=book.recipe("table"),
     log:
         book.log("table"),
+    conda:
+        "../../envs/cpu.yaml"
     threads: book.threads
+    params:
+        recipe=book.recipe("table"),
     script:
         "../scripts/table.py"
 
@@ -19,10 +21,12 @@ rule figure:
         ancient(book.inputs("figure")),
     output:
         book.outputs("figure"),
-    params:
-        recipe=book.recipe("figure"),
     log:
         book.log("figure"),
+    conda:
+        "../../envs/cpu.yaml"
     threads: book.threads
+    params:
+        recipe=book.recipe("figure"),
     script:
         "../scripts/figure.py"

@@ -4,11 +4,13 @@ rule denoiser:
         ancient(book.inputs("denoiser")),
     output:
         book.outputs("denoiser"),
-    params:
-        recipe=book.recipe("denoiser"),
     log:
         book.log("denoiser"),
+    conda:
+        "../../envs/cpu.yaml"
     threads: book.threads
+    params:
+        recipe=book.recipe("denoiser"),
     script:
         "../scripts/denoiser.py"
 
@@ -19,11 +21,13 @@ rule classifier:
         ancient(book.inputs("classifier")),
     output:
         book.outputs("classifier"),
-    params:
-        recipe=book.recipe("classifier"),
     log:
         book.log("classifier"),
+    conda:
+        "../../envs/cpu.yaml"
     threads: book.threads
+    params:
+        recipe=book.recipe("classifier"),
     script:
         "../scripts/classifier.py"
 
@@ -34,10 +38,12 @@ rule postprocessor:
         ancient(book.inputs("postprocessor")),
     output:
         book.outputs("postprocessor"),
-    params:
-        recipe=book.recipe("postprocessor"),
     log:
         book.log("postprocessor"),
+    conda:
+        "../../envs/cpu.yaml"
     threads: book.threads
+    params:
+        recipe=book.recipe("postprocessor"),
     script:
         "../scripts/postprocessor.py"

@@ -5,18 +5,16 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from guidance_study import jobs, progress  # noqa: E402 - the package needs no install step
-from guidance_study.errors import StudyError  # noqa: E402
-from guidance_study.rulebook import RESULTS  # noqa: E402
+from guidance_study import jobs, progress
+from guidance_study.errors import StudyError
+from guidance_study.rulebook import RESULTS
 
 
 def run(snakemake) -> None:
     """Make the artefact that a rule's job asks for; a StudyError becomes one sentence in the log."""
     jobs.prepare_process(snakemake.threads)
     manifest = Path(snakemake.output[-1]).relative_to(RESULTS)
-    address = str(manifest.parent if manifest.name == "manifest.json" else manifest).removesuffix(
-        ".manifest.json"
-    )
+    address = str(manifest.parent if manifest.name == "manifest.json" else manifest).removesuffix(".manifest.json")
     with progress.logging_to(Path(snakemake.log[0])):
         try:
             jobs.run_job(snakemake.params.recipe, address, Path(RESULTS))

@@ -78,10 +78,11 @@ def _experiment(at: str, experiment: Experiment, study) -> None:
 def _guidance(at: str, experiment: Experiment, model, study) -> None:
     guidance = experiment.guidance
     class_dropped = model.conditional and model.class_dropout > 0
-    if guidance.conditional and not class_dropped or not guidance.conditional and model.conditional:
+    if (guidance.conditional and not class_dropped) or (not guidance.conditional and model.conditional):
         needed = "conditional with a class_dropout above 0" if guidance.conditional else "unconditional"
         raise ValueError(
-            f"configuration key '{at}.kind' has the value '{guidance.kind}': model '{experiment.model}' must be {needed}"
+            f"configuration key '{at}.kind' has the value '{guidance.kind}': model '{experiment.model}'"
+            f" must be {needed}"
         )
     if hasattr(guidance, "classifier"):
         _known(f"{at}.classifier", guidance.classifier, study.classifiers)
@@ -135,9 +136,7 @@ def _distinct(at: str, values: list) -> None:
 
 def _clean(at: str, name: str, study) -> None:
     if study.classifiers[name].process is not None:
-        raise ValueError(
-            f"configuration key '{at}' has the value '{name}': it must be a clean classifier (no process)"
-        )
+        raise ValueError(f"configuration key '{at}' has the value '{name}': it must be a clean classifier (no process)")
 
 
 def _same_dataset(at: str, name: str, model, study) -> None:

@@ -68,9 +68,9 @@ class Table(Spec):
     experiments: list[Name] = Field(min_length=1, description="names in `experiments`")
     scales: Scales | None = Field(None, description="columns; null: every evaluated scale")
     arms: list[str] | None = Field(None, description="arm names, for instance features_k20; null: all")
-    metrics: list[
-        Literal["frechet", "accuracy", "precision", "recall", "density", "coverage", "near_copies"]
-    ] = Field(["frechet"], min_length=1, description="what is tabulated")
+    metrics: list[Literal["frechet", "accuracy", "precision", "recall", "density", "coverage", "near_copies"]] = Field(
+        ["frechet"], min_length=1, description="what is tabulated"
+    )
     references: list[Literal["train", "held_out"]] = Field(
         ["train", "held_out"], min_length=1, description="real images to compare with"
     )

@@ -43,9 +43,7 @@ def read(path: Path) -> dict:
     except OSError as error:
         raise ConfigError(f"configuration file '{path}' cannot be read: {error.strerror}") from None
     except yaml.YAMLError as error:
-        raise ConfigError(
-            f"configuration file '{path}' is not valid YAML: {' '.join(str(error).split())}"
-        ) from None
+        raise ConfigError(f"configuration file '{path}' is not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(data, dict):
         raise ConfigError(f"configuration file '{path}' must hold a mapping, not {type(data).__name__}")
     return data
@@ -93,11 +91,7 @@ def _sentence(problem: dict, data: dict) -> str:
     message = problem["msg"][0].lower() + problem["msg"][1:]
     hint = ""
     if isinstance(value, str) and kind in ("float_type", "int_type"):
-        hint = (
-            " (YAML reads 1e-4 as text: write 1.0e-4)"
-            if "e" in value.lower()
-            else " (write it without quotes)"
-        )
+        hint = " (YAML reads 1e-4 as text: write 1.0e-4)" if "e" in value.lower() else " (write it without quotes)"
     return f"configuration key '{path}' has the value {_short(value)}: {message}{hint}"
 
 

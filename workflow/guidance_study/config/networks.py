@@ -14,9 +14,7 @@ class ResidualMLP(Spec):
     width: PositiveInt = Field(256, description="units of a hidden layer (our guess)")
     blocks: PositiveInt = Field(4, description="residual blocks (our guess)")
     fourier: int = Field(0, ge=0, description="random Fourier features of the input; 0: none (our guess)")
-    fourier_sigma: PositiveFloat = Field(
-        1.0, description="standard deviation of their frequencies (our guess)"
-    )
+    fourier_sigma: PositiveFloat = Field(1.0, description="standard deviation of their frequencies (our guess)")
     zero_init: bool = Field(False, description="start with a last layer of zeros (our guess)")
 
 
@@ -26,12 +24,8 @@ class UNet(Spec):
     kind: Literal["unet"]
     model_channels: PositiveInt = Field(128, description="channels of the first level (paper)")
     num_res_blocks: PositiveInt = Field(2, description="residual blocks a level (paper)")
-    attention_resolutions: list[PositiveInt] = Field(
-        [], description="downsampling factors at which to attend (paper)"
-    )
-    channel_mult: list[PositiveInt] = Field(
-        [1, 2], min_length=1, description="channel multiple of each level (paper)"
-    )
+    attention_resolutions: list[PositiveInt] = Field([], description="downsampling factors at which to attend (paper)")
+    channel_mult: list[PositiveInt] = Field([1, 2], min_length=1, description="channel multiple of each level (paper)")
     num_heads: PositiveInt = Field(1, description="attention heads where num_head_channels is -1 (paper)")
     num_head_channels: int = Field(-1, ge=-1, description="channels of a head; -1: use num_heads (paper)")
     dropout: float = Field(0.0, ge=0, lt=1, description="dropout probability (paper: 0.1 on CIFAR-10)")

@@ -14,9 +14,7 @@ class Execution(Spec):
 
     threads: PositiveInt = Field(1, description="CPU threads of a job that computes (our guess)")
     checkpoint_seconds: float = Field(60.0, gt=0, description="seconds between checkpoints of a training run")
-    batch: PositiveInt = Field(
-        2048, description="samples an inference batch of a fixed-step sampler or embedding"
-    )
+    batch: PositiveInt = Field(2048, description="samples an inference batch of a fixed-step sampler or embedding")
 
 
 class Study(Spec):

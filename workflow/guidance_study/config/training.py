@@ -24,9 +24,7 @@ class DDPM(Spec):
 class Sampler(Spec):
     """How a DDPM is sampled."""
 
-    kind: Literal["ddim", "ancestral"] = Field(
-        "ddim", description="deterministic DDIM or ancestral (our guess)"
-    )
+    kind: Literal["ddim", "ancestral"] = Field("ddim", description="deterministic DDIM or ancestral (our guess)")
     steps: PositiveInt = Field(50, description="sampling steps, one guided evaluation each (our guess)")
     clip: bool = Field(False, description="clip the predicted x_0 to [-1, 1] at every step (our guess)")
 
@@ -47,13 +45,9 @@ class Training(Spec):
     optimizer: Literal["adam", "adamw"] = Field("adamw", description="AdamW or Adam (paper)")
     lr: PositiveFloat = Field(description="learning rate (lost in the paper: our guess)")
     weight_decay: float = Field(0.01, ge=0, description="AdamW's decoupled decay (our guess: its default)")
-    schedule: Literal["constant", "cosine"] = Field(
-        "constant", description="of the learning rate (our guess)"
-    )
+    schedule: Literal["constant", "cosine"] = Field("constant", description="of the learning rate (our guess)")
     warmup: int = Field(0, ge=0, description="steps of linear warm-up (recovered for CIFAR-10: 5000)")
-    clip: PositiveFloat | None = Field(
-        None, description="gradient norm clipping (recovered for CIFAR-10: 1.0)"
-    )
+    clip: PositiveFloat | None = Field(None, description="gradient norm clipping (recovered for CIFAR-10: 1.0)")
     ema: float | None = Field(
         0.999,
         ge=0,
@@ -86,9 +80,7 @@ class Classifier(Spec):
 
     dataset: Name = Field(description="name in `datasets`")
     network: ClassifierNetworkSpec
-    process: Name | None = Field(
-        None, description="name in `processes` whose noise it sees; null: clean images"
-    )
+    process: Name | None = Field(None, description="name in `processes` whose noise it sees; null: clean images")
     training: Training
     seed: int | None = Field(
         None,

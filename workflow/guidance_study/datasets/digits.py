@@ -19,9 +19,7 @@ class Digits(Spec):
 
     kind: Literal["digits"]
     held_out: float = Field(0.2, gt=0, lt=1, description="held-out share of every class (our guess)")
-    split_seed: int = Field(
-        0, ge=0, description="seed of the split, apart from the training seeds (our guess)"
-    )
+    split_seed: int = Field(0, ge=0, description="seed of the split, apart from the training seeds (our guess)")
 
     def facts(self) -> Facts:
         held_out = tuple(min(max(round(n * self.held_out), 1), n - 1) for n in COUNTS)

@@ -11,9 +11,7 @@ class ClassifierFeatures(Spec):
     """Features from a classifier of its own: never the one that evaluates."""
 
     kind: Literal["classifier_features"]
-    classifier: Name | None = Field(
-        None, description="name in `classifiers`; must be clean and not an evaluator"
-    )
+    classifier: Name | None = Field(None, description="name in `classifiers`; must be clean and not an evaluator")
 
     def embed(self, samples, network):
         """Features (N, F) float32 of `network`, a classifier as `models.load_classifier` gives it."""

@@ -17,9 +17,7 @@ class Panels(Spec):
     """Generations of some experiments at one scale, before and after one postprocessing arm."""
 
     title: str = Field(description="one line above the figure")
-    experiments: list[Name] = Field(
-        min_length=1, description="names in `experiments`, one row of panels each"
-    )
+    experiments: list[Name] = Field(min_length=1, description="names in `experiments`, one row of panels each")
     scale: Scale = Field(description="an evaluated guidance scale")
     arm: str = Field(description="arm name, for instance features_k20")
 

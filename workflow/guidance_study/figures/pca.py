@@ -51,13 +51,23 @@ class PCAFigure(Panels):
         axis.scatter(*real.T, s=2, color=REAL, linewidths=0, rasterized=True)
         colours = np.array(CLASS_COLOURS)[labels % len(CLASS_COLOURS)]
         axis.scatter(*points.T, s=2, c=colours, linewidths=0, alpha=0.7, rasterized=True)
-        for label in np.unique(real_labels):
-            x, y = np.median(real[real_labels == label], axis=0)
-            box = dict(
-                boxstyle="circle,pad=0.15",
-                facecolor="white",
-                edgecolor=CLASS_COLOURS[label % 10],
-                linewidth=0.8,
-            )
+        spots = _apart(np.stack([np.median(real[real_labels == c], axis=0) for c in np.unique(real_labels)]))
+        for label, (x, y) in zip(np.unique(real_labels), spots, strict=True):
+            box = {"boxstyle": "circle,pad=0.15", "facecolor": "white", "edgecolor": CLASS_COLOURS[label % 10]}
             axis.text(x, y, str(label), ha="center", va="center", fontsize=6.5, bbox=box)
         axis.set_title(title)
+
+
+def _apart(spots, share: float = 0.09):
+    """Spots (C, 2) moved until no two are closer than a share of their extent, so that labels do not hide another."""
+    import numpy as np
+
+    spots, extent = spots.astype(np.float64), np.ptp(spots, axis=0)
+    for _ in range(100):
+        gaps = (spots[:, None] - spots) / extent
+        size = np.linalg.norm(gaps, axis=2) + np.eye(len(spots))
+        push = np.clip(share - size, 0, None)[..., None] * gaps / size[..., None]
+        if not push.any():
+            break
+        spots = spots + 0.5 * push.sum(1) * extent
+    return spots

@@ -18,45 +18,38 @@ class SamplesFigure(Panels):
         """The matplotlib figure: a row for each experiment, before on the left, after on the right."""
         from guidance_study import style
 
-        drawn, axes = style.figure(len(self.experiments), 2, 7.2, 0.4 + 2.0 * len(self.experiments))
+        drawn, axes = style.figure(len(self.experiments), 2, 7.2, 0.4 + 2.25 * len(self.experiments))
         for row, name in zip(axes, self.experiments, strict=True):
             panel = read(job, name)
             for axis, images, when in zip(row, (panel.before, panel.after), ("before", "after"), strict=True):
                 self._grid(axis, images, panel)
                 axis.set_title(f"{panel.title}, {when}")
-        drawn.suptitle(self.title)
+        drawn.suptitle(f"{self.title}\n(columns: classes; red frame: the evaluator sees another class)")
         return drawn
 
     def _grid(self, axis, images, panel) -> None:
         import numpy as np
+        from matplotlib.patches import Rectangle
 
+        from guidance_study.models import features, predicted
         from guidance_study.style import WRONG
-        from guidance_study.models import predicted
 
         classes = int(panel.real_labels.max()) + 1
-        chosen = np.stack(
-            [np.flatnonzero(panel.labels == c)[: self.per_class] for c in range(classes)], axis=1
-        )
+        chosen = np.stack([np.flatnonzero(panel.labels == c)[: self.per_class] for c in range(classes)], axis=1)
         tiles = images[chosen.ravel()]
         channels, height, width = tiles.shape[1:]
         gap = max(1, height // 8)
-        sheet = np.ones(
-            (chosen.shape[0] * (height + gap), classes * (width + gap), channels), dtype=np.float32
-        )
-        for i, (tile, guess) in enumerate(zip(tiles, predicted(panel.evaluator, tiles), strict=True)):
+        sheet = np.ones((chosen.shape[0] * (height + gap), classes * (width + gap), channels), dtype=np.float32)
+        for i, (tile, guess) in enumerate(
+            zip(tiles, predicted(panel.evaluator, features(panel.evaluator, tiles)), strict=True)
+        ):
             y, x = i // classes * (height + gap), i % classes * (width + gap)
             sheet[y : y + height, x : x + width] = np.clip((tile.transpose(1, 2, 0) + 1) / 2, 0, 1)
             if guess != i % classes:
-                frame = dict(fill=False, edgecolor=WRONG, linewidth=1.2)
-                axis.add_patch(_rectangle((x - 0.5, y - 0.5), width, height, **frame))
+                corner = (x - 0.5, y - 0.5)
+                axis.add_patch(Rectangle(corner, width, height, fill=False, edgecolor=WRONG, linewidth=1.2))
         axis.imshow(sheet.squeeze(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
         axis.set_xticks([c * (width + gap) + width / 2 - 0.5 for c in range(classes)], range(classes))
         axis.set_yticks([])
         axis.tick_params(length=0)
         axis.spines[:].set_visible(False)
-
-
-def _rectangle(corner, width, height, **look):
-    from matplotlib.patches import Rectangle
-
-    return Rectangle(corner, width, height, **look)

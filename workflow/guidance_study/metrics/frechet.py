@@ -34,9 +34,7 @@ class Gaussian:
         """
         features = np.asarray(features)
         if features.ndim != 2 or len(features) < 2 or not features.shape[1]:
-            raise ValueError(
-                f"Features of shape {features.shape} have no covariance: they are (N, D), N at least 2."
-            )
+            raise ValueError(f"Features of shape {features.shape} have no covariance: they are (N, D), N at least 2.")
         count, dim = features.shape
         step = max(_BLOCK // dim, 1)
         blocks = [features[start : start + step] for start in range(0, count, step)]  # views

@@ -34,13 +34,9 @@ class Classifier(nn.Module):
     def features(self, x: Tensor, time: Tensor | None = None) -> Tensor:
         """What the last layer sees, (N, F)."""
         if self.noisy and time is None:
-            raise ValueError(
-                "this classifier was built for noisy samples and needs their time, but time is None"
-            )
+            raise ValueError("this classifier was built for noisy samples and needs their time, but time is None")
         if not self.noisy and time is not None:
-            raise ValueError(
-                "this classifier was built for clean samples and takes no time, but one was given"
-            )
+            raise ValueError("this classifier was built for clean samples and takes no time, but one was given")
         return self._features(x, time)
 
     def forward(self, x: Tensor, time: Tensor | None = None) -> Tensor:
@@ -114,9 +110,7 @@ class CNNClassifier(Classifier):
     ):
         super().__init__(noisy)
         if len(shape) != 3:
-            raise ValueError(
-                f"a cnn classifier takes images (channels, height, width), not shape {tuple(shape)}"
-            )
+            raise ValueError(f"a cnn classifier takes images (channels, height, width), not shape {tuple(shape)}")
         width, (height, breadth) = shape[0], shape[1:]
         self.levels = nn.ModuleList()
         while not self.levels or max(height, breadth) > 4:

@@ -67,8 +67,6 @@ class ResidualMLP(nn.Module):
         if self.label is not None:
             embedding = embedding + self.label(label)
         conditions = self.condition(F.silu(embedding)).chunk(self.blocks, dim=1)  # blocks x (N, inner)
-        for norm, expand, project, condition in zip(
-            self.norms, self.expand, self.project, conditions, strict=True
-        ):
+        for norm, expand, project, condition in zip(self.norms, self.expand, self.project, conditions, strict=True):
             h = h + project(F.silu(expand(norm(h)) + condition))
         return self.output(self.norm(h)).to(x.dtype).view(x.shape)

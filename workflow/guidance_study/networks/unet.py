@@ -26,9 +26,7 @@ class GroupNorm32(nn.GroupNorm):
 
     def __init__(self, channels: int):
         groups = math.gcd(32, channels)
-        super().__init__(
-            math.gcd(channels, max(1, channels // 4)) if groups == channels else groups, channels
-        )
+        super().__init__(math.gcd(channels, max(1, channels // 4)) if groups == channels else groups, channels)
 
     def forward(self, x: Tensor) -> Tensor:
         y = F.group_norm(x.float(), self.num_groups, self.weight.float(), self.bias.float(), self.eps)
@@ -183,9 +181,7 @@ class UNetModel(nn.Module):
 
         widths = [int(mult * model_channels) for mult in channel_mult]
         channels = widths[0]
-        self.input_blocks = nn.ModuleList(
-            [TimestepEmbedSequential(nn.Conv2d(shape[0], channels, 3, padding=1))]
-        )
+        self.input_blocks = nn.ModuleList([TimestepEmbedSequential(nn.Conv2d(shape[0], channels, 3, padding=1))])
         skips = [channels]  # channels of what each input block hands across to its output block
         for level, width in enumerate(widths):
             for _ in range(num_res_blocks):
@@ -211,9 +207,7 @@ class UNetModel(nn.Module):
                 if level and block == num_res_blocks:
                     layers.append(Upsample(channels))
                 self.output_blocks.append(TimestepEmbedSequential(*layers))
-        self.out = nn.Sequential(
-            GroupNorm32(channels), nn.SiLU(), zeroed(nn.Conv2d(channels, shape[0], 3, padding=1))
-        )
+        self.out = nn.Sequential(GroupNorm32(channels), nn.SiLU(), zeroed(nn.Conv2d(channels, shape[0], 3, padding=1)))
 
     def forward(self, x: Tensor, time: Tensor, label: Tensor | None) -> Tensor:
         check_label(label, self.rows)

@@ -3,6 +3,7 @@
 A denoiser is eps(x, t, label): x (N, *shape), t (N,) int64 diffusion step in [0, T), label (N,) int64 or None.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterator
 
 import torch
@@ -68,8 +69,17 @@ class DDPM:
             return [self.steps - 1]
         return [round((self.steps - 1) * (1 - i / (steps - 1))) for i in range(steps)]
 
-    def path(self, eps: Denoiser, x: Tensor, label: Tensor | None, *, kind: str = "ddim", steps: int = 50,
-             clip: bool = False, noise: Callable[[int], Tensor] | None = None) -> Iterator[tuple[int, Tensor]]:  # fmt: skip
+    def path(
+        self,
+        eps: Denoiser,
+        x: Tensor,
+        label: Tensor | None,
+        *,
+        kind: str = "ddim",
+        steps: int = 50,
+        clip: bool = False,
+        noise: Callable[[int], Tensor] | None = None,
+    ) -> Iterator[tuple[int, Tensor]]:
         """The reverse trajectory from x ~ N(0, I): (diffusion step reached, x), ending with (-1, x_0).
 
         DDIM (eta = 0), or `kind` 'ancestral': eta = 1 with fresh `noise(i)` at the i-th step, which for steps = T is
@@ -92,6 +102,4 @@ class DDPM:
 
     def sample(self, eps: Denoiser, x: Tensor, label: Tensor | None, **options) -> Tensor:
         """The end of `path`: x_0."""
-        for _, x in self.path(eps, x, label, **options):  # noqa: B007 - the last x is the answer
-            pass
-        return x
+        return deque(self.path(eps, x, label, **options), maxlen=1)[0][1]

@@ -2,7 +2,7 @@
 
 Raise a stage's VERSION when its results change: every artefact of that stage, and what depends on it, gets a new
 address. `tests/test_code_digests.py` fails when the code of a stage changed and neither its version was raised nor
-"same results" recorded (`python -m guidance_study code --same-results STAGE`). Imports nothing heavy: the plan reads it.
+"same results" recorded (`python -m guidance_study code --same-results STAGE`). The plan reads it: nothing heavy is imported.
 """
 
 from dataclasses import dataclass

@@ -6,14 +6,15 @@ from torch.nn.functional import cross_entropy
 
 from guidance_study import networks
 from guidance_study.jobs import Job
-from guidance_study.models import predicted, save_weights, set_up
+from guidance_study.metrics.labels import accuracy
+from guidance_study.models import features, predicted, save_weights, set_up
 from guidance_study.processes.ddpm import DDPM
 from guidance_study.randomness import generator, torch_seed
 from guidance_study.training import fit
 
 
 def make(job: Job) -> None:
-    """Files: weights.safetensors (EMA), losses.npy (steps,) float32. A clean one's held-out accuracy is in the manifest."""
+    """Files: weights.safetensors (EMA), losses.npy (steps,) float32. A clean one's manifest has its accuracy."""
     params, device = job.params, set_up()
     process = DDPM(**params["process"]) if params["process"] else None
     purpose = f"train/classifier/{'noisy' if process else 'clean'}"
@@ -41,7 +42,5 @@ def make(job: Job) -> None:
     np.save(job.out / "losses.npy", losses.numpy())
     if process is None:
         network.load_state_dict(state)
-        right = predicted(network, np.load(folder / "held_out.npy")) == np.load(
-            folder / "held_out_labels.npy"
-        )
-        job.facts["held_out_accuracy"] = float(right.mean())
+        guesses = predicted(network, features(network, np.load(folder / "held_out.npy")))
+        job.facts["held_out_accuracy"] = accuracy(guesses, np.load(folder / "held_out_labels.npy"))

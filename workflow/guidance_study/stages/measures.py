@@ -6,6 +6,7 @@ import numpy as np
 
 from guidance_study.jobs import Job
 from guidance_study.metrics.frechet import Gaussian, frechet_distance
+from guidance_study.metrics.labels import accuracy
 from guidance_study.metrics.manifold import copy_threshold, near_copies, prdc
 from guidance_study.models import features, load_classifier, predicted, set_up
 from guidance_study.progress import log
@@ -41,7 +42,7 @@ class Judge:
     def measure(self, samples: np.ndarray, labels: np.ndarray) -> list[dict]:
         """[{metric, reference, value}] of one block of samples (N, *shape)."""
         seen = features(self.network, samples)
-        right = float((predicted(self.network, samples) == labels).mean())
+        right = accuracy(predicted(self.network, seen), labels)
         copies = near_copies(samples.reshape(len(samples), -1), self.pixels, self.threshold)
         rows = [("accuracy", None, right), ("near_copies", "train", copies)]
         mine = Gaussian.of(seen)

@@ -10,9 +10,7 @@ from guidance_study.neighbours import Neighbours, class_neighbours
 from guidance_study.progress import log
 
 
-def nearest(
-    samples: np.ndarray, labels: np.ndarray, dataset: Input, embedding: dict, k: int, embedder
-) -> Neighbours:
+def nearest(samples: np.ndarray, labels: np.ndarray, dataset: Input, embedding: dict, k: int, embedder) -> Neighbours:
     """Neighbours of `samples` among the training data of their class, in an embedding (recipe parameters)."""
     spec = seams.parse("embeddings", embedding)
     bank = np.load(dataset.path / "train.npy", mmap_mode="r")

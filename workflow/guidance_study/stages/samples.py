@@ -14,10 +14,7 @@ from guidance_study.randomness import normal
 def shares(scales: list[float], n: int) -> np.ndarray:
     """The guidance scale of each of n samples, (n,) float64: equal contiguous shares, the first ones larger by one."""
     return np.concatenate(
-        [
-            np.full(len(part), s)
-            for s, part in zip(scales, np.array_split(np.arange(n), len(scales)), strict=True)
-        ]
+        [np.full(len(part), s) for s, part in zip(scales, np.array_split(np.arange(n), len(scales)), strict=True)]
     )
 
 
@@ -57,9 +54,7 @@ def make(job: Job) -> None:
         )  # fmt: skip
         if not torch.isfinite(part).all():
             bad = int((~torch.isfinite(part)).flatten(1).any(1).nonzero()[0])
-            raise StudyError(
-                f"sample {first + bad} at scale {scale:g} is not finite; train longer or clip x_0"
-            )
+            raise StudyError(f"sample {first + bad} at scale {scale:g} is not finite; train longer or clip x_0")
         parts.append(part.cpu())
     np.save(job.out / "samples.npy", torch.cat(parts).numpy())
     np.save(job.out / "labels.npy", np.arange(params["n"]) % params["classes"])

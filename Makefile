@@ -1,0 +1,43 @@
+# make         environment, then the whole embedded study: tables and figures in results/
+# make test    environment, then all tests; make test-quick leaves out the end-to-end runs
+# make lint    ruff, snakefmt, snakemake --lint
+# make bench   speed comparisons, as ratios within one run
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# faiss-gpu where an NVIDIA driver answers, else faiss-cpu
+HARDWARE := $(shell nvidia-smi -L >/dev/null 2>&1 && echo cuda || echo cpu)
+INSTALLED := $(VENV)/installed-$(HARDWARE)
+
+.PHONY: all test test-quick lint bench environment
+
+all: $(INSTALLED)
+	$(BIN)/snakemake --cores all
+	@echo
+	@echo "Tables:  results/tables/   (open table_digits.html)"
+	@echo "Figures: results/figures/  (open fig_digits_samples.png)"
+
+test: $(INSTALLED)
+	$(BIN)/pytest
+
+test-quick: $(INSTALLED)
+	$(BIN)/pytest -m "not slow"
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/snakemake --lint
+
+bench: $(INSTALLED)
+	$(BIN)/python benchmarks/blas_neighbours.py
+
+environment: $(INSTALLED)
+
+$(INSTALLED): envs/pins.txt envs/$(HARDWARE).txt pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --requirement envs/$(HARDWARE).txt
+	$(BIN)/python -m pip install --quiet --no-deps --editable .
+	touch $@
