@@ -6,7 +6,7 @@ import pytest
 from conftest import TOP
 from guidance_study.config import ConfigError, load, merge, parse
 from guidance_study.config.loading import read
-from guidance_study.config.schema import schema_text
+from guidance_study.config.schema import reference_text, schema_text
 
 MISTAKES = {
     "unknown key": ({"networks": {"mlp": {"widht": 3}}}, ["networks.mlp.widht", "3", "width"]),
@@ -82,6 +82,23 @@ def test_overlays_are_valid(overlay):
 def test_committed_schema_is_current():
     committed = (TOP / "workflow" / "schemas" / "config.schema.json").read_text()
     assert committed == schema_text(), "run: python -m guidance_study schema > workflow/schemas/config.schema.json"
+
+
+def test_committed_reference_is_current():
+    committed = (TOP / "docs" / "configuration.md").read_text()
+    assert committed == reference_text(), "run: python -m guidance_study schema --markdown > docs/configuration.md"
+
+
+def test_every_key_says_what_it_means_and_every_choice_where_it_comes_from():
+    """A number, a switch or a choice is the paper's, recovered, or our guess."""
+    schema = json.loads(schema_text())
+    for model, part in [("Study", schema), *schema["$defs"].items()]:
+        for key, field in part["properties"].items():
+            text = field.get("description", "")
+            assert text or key == "kind", f"{model}.{key} has no description"
+            chosen = field.get("type") in ("integer", "number", "boolean") or "enum" in field
+            sourced = any(word in text for word in ("paper", "recovered", "our guess", "guided-diffusion"))
+            assert sourced or not chosen or key == "scale", f"{model}.{key} has no source: {text}"
 
 
 def test_schema_describes_every_field_and_accepts_the_default(default):

@@ -89,7 +89,11 @@ def test_a_second_run_does_nothing(built, snakemake):
 
 def test_a_comment_in_the_code_or_the_configuration_reruns_nothing(built, snakemake):
     folder, _ = built
-    for path in (folder / "config.yaml", folder / "workflow/guidance_study/training.py", folder / "workflow/scripts/denoiser.py"):
+    for path in (
+        folder / "config.yaml",
+        folder / "workflow/guidance_study/training.py",
+        folder / "workflow/scripts/denoiser.py",
+    ):
         path.write_text(path.read_text() + "\n# a remark\n")
     assert "Nothing to be done" in snakemake(folder, "-n").stdout
 
@@ -98,7 +102,7 @@ def test_a_new_scale_runs_its_own_jobs_and_nothing_else(built, snakemake, projec
     folder, _ = built
     tiny["experiments"]["digits_cfg"]["evaluation"]["scales"] = [2.5, 4.0]
     other = project(tiny, "scale")
-    os.symlink(folder / "results", other / "results")  # the same store, another configuration
+    (other / "results").symlink_to(folder / "results")  # the same store, another configuration
     counts = jobs_of(snakemake(other, "-n", "-q", "table_digits_nn").stdout)
     assert counts == {"samples": 1, "postprocessed": 3, "measures": 1, "table": 1, "table_digits_nn": 1}
 
@@ -109,7 +113,7 @@ def test_another_k_trains_no_base_model_and_draws_no_samples(built, snakemake, p
     tiny["tables"] = {"table_digits_nn": tiny["tables"]["table_digits_nn"]}
     tiny |= {"figures": {}, "all": ["table_digits_nn"]}
     other = project(tiny, "k")
-    os.symlink(folder / "results", other / "results")
+    (other / "results").symlink_to(folder / "results")
     counts = jobs_of(snakemake(other, "-n", "-q").stdout)
     assert counts == {"neighbours": 1, "postprocessor": 1, "postprocessed": 1, "measures": 1, "table": 1, "all": 1}
 

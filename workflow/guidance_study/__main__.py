@@ -102,9 +102,9 @@ def code(options) -> int:
 
 def schema(options) -> int:
     """Print the JSON schema of the configuration; workflow/schemas/config.schema.json holds a copy."""
-    from guidance_study.config.schema import schema_text
+    from guidance_study.config.schema import reference_text, schema_text
 
-    print(schema_text(), end="")
+    print(reference_text() if options.markdown else schema_text(), end="")
     return 0
 
 
@@ -123,6 +123,8 @@ def _parser() -> argparse.ArgumentParser:
             sub.add_argument("file", type=Path, help="a table, a figure, or a file or folder of an artefact")
         elif function is verify:
             sub.add_argument("address", nargs="*", help="addresses below results (default: all)")
+        elif function is schema:
+            sub.add_argument("--markdown", action="store_true", help="as docs/configuration.md, for readers")
         elif function is code:
             sub.add_argument("--same-results", nargs="+", metavar="STAGE", help="stages whose results did not change")
     return parser

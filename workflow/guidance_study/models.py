@@ -10,8 +10,6 @@ from torch import Tensor, nn
 
 from guidance_study import networks
 from guidance_study.jobs import SETTINGS, Input, setting
-from guidance_study.processes import rectified_flow
-from guidance_study.processes.ddpm import DDPM, Denoiser
 
 
 def device() -> torch.device:
@@ -32,21 +30,15 @@ def save_weights(state: dict[str, Tensor], path) -> None:
     save_file({name: value.contiguous().cpu() for name, value in state.items()}, path)
 
 
-def _state(source: Input) -> dict[str, Tensor]:
+def state_of(source: Input) -> dict[str, Tensor]:
+    """The state dict of an artefact with weights."""
     return load_file(source.path / "weights.safetensors")
 
 
-def _frozen(network: nn.Module, state: dict[str, Tensor]) -> nn.Module:
+def frozen(network: nn.Module, state: dict[str, Tensor]) -> nn.Module:
+    """The network with these weights, on the device of the run, for inference."""
     network.load_state_dict(state)
     return network.to(device()).eval().requires_grad_(False)
-
-
-def load_denoiser(source: Input) -> tuple[Denoiser, DDPM]:
-    """The eps(x, t, label) of a `denoiser` artefact, and its process."""
-    params = source.params
-    process = DDPM(**params["process"])
-    network = networks.build(params["network"], tuple(params["shape"]), params["rows"])
-    return process.denoiser(_frozen(network, _state(source))), process
 
 
 def load_classifier(source: Input) -> nn.Module:
@@ -54,15 +46,7 @@ def load_classifier(source: Input) -> nn.Module:
     params = source.params
     noisy = params["process"] is not None
     network = networks.build_classifier(params["network"], tuple(params["shape"]), params["classes"], noisy)
-    return _frozen(network, _state(source))
-
-
-def load_velocity(source: Input) -> rectified_flow.Velocity:
-    """The v(z, s, label) of a `postprocessor` artefact."""
-    params, state = source.params, _state(source)
-    scale = float(state.pop("output_scale"))
-    network = networks.build(params["network"], tuple(params["shape"]), params["rows"])
-    return rectified_flow.velocity(_frozen(network, state), scale)
+    return frozen(network, state_of(source))
 
 
 def batches(n: int, size: int | None = None) -> Iterator[tuple[int, int]]:

@@ -181,7 +181,9 @@ class Plan:
             inputs[f"postprocessed/{arm.name}"] = self.postprocessed(name, arm, scale, seed)
             inputs |= {f"embedder/{arm.name}": network for network in needs.values()}
         params = {"arms": arms, "blocks": experiment.evaluation.blocks, "seed": seed}
-        return self._add("measures", samples.label, params, inputs, f"{name}: measures, scale {shown(scale)}, seed {seed}")
+        return self._add(
+            "measures", samples.label, params, inputs, f"{name}: measures, scale {shown(scale)}, seed {seed}"
+        )
 
     def _table(self, name: str) -> Artefact:
         table = self.study.tables[name]

@@ -45,10 +45,10 @@ class Experiment(Spec):
     """A guided base model, its postprocessing arms, and how they are evaluated."""
 
     model: Name = Field(description="name in `models`")
-    guidance: choice("guidance")
-    sampler: Sampler
-    pool: Pool
-    evaluation: Evaluation
+    guidance: choice("guidance") = Field(description="the guidance rule")
+    sampler: Sampler = Field(description="how the base model is sampled")
+    pool: Pool = Field(description="generations that postprocessors learn from")
+    evaluation: Evaluation = Field(description="generations that are measured")
     arms: list[Arm] = Field(description="postprocessing arms; may be empty")
     evaluator: Name = Field(description="name in `classifiers`: a clean one that feeds no neighbour space")
 
@@ -69,9 +69,9 @@ class Table(Spec):
     scales: Scales | None = Field(None, description="columns; null: every evaluated scale")
     arms: list[str] | None = Field(None, description="arm names, for instance features_k20; null: all")
     metrics: list[Literal["frechet", "accuracy", "precision", "recall", "density", "coverage", "near_copies"]] = Field(
-        ["frechet"], min_length=1, description="what is tabulated"
+        ["frechet"], min_length=1, description="what is tabulated (paper: FID; the others are our guess)"
     )
     references: list[Literal["train", "held_out"]] = Field(
-        ["train", "held_out"], min_length=1, description="real images to compare with"
+        ["train", "held_out"], min_length=1, description="real images to compare with (our guess)"
     )
-    controls: bool = Field(True, description="a retrieval row beside every postprocessing row")
+    controls: bool = Field(True, description="a retrieval row beside every postprocessing row (our guess)")

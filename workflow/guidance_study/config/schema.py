@@ -8,3 +8,43 @@ from guidance_study.config.study import Study
 def schema_text() -> str:
     """The schema as indented JSON, generated from the models."""
     return json.dumps(Study.model_json_schema(), indent=1) + "\n"
+
+
+def reference_text() -> str:
+    """docs/configuration.md: every key with its type, default, meaning and source."""
+    schema = Study.model_json_schema()
+    lines = [
+        "# Configuration",
+        "",
+        "Made from the models by `python -m guidance_study schema --markdown`. Sources: (paper) stated in arXiv",
+        "2503.10638; (recovered) restored from a named source; (our guess) the paper's text lost it or never said it.",
+    ]
+    parts = {"Study": schema} | dict(sorted(schema["$defs"].items()))
+    for name, part in parts.items():
+        about = " ".join(part.get("description", "").split())
+        lines += ["", f"## {name}", "", about, "", "| key | type | default | meaning |", "|---|---|---|---|"]
+        required = part.get("required", [])
+        for key, field in part["properties"].items():
+            default = "required" if key in required else f"`{json.dumps(field.get('default', {}))}`"
+            lines.append(f"| `{key}` | {_type(field)} | {default} | {field.get('description', '')} |")
+    return "\n".join(lines) + "\n"
+
+
+def _type(field: dict) -> str:
+    if "$ref" in field:
+        name = field["$ref"].rsplit("/", 1)[1]
+        return f"[{name}](#{name.lower()})"
+    if "const" in field:
+        return f"`{field['const']}`"
+    if "enum" in field:
+        return " or ".join(f"`{value}`" for value in field["enum"])
+    for key in ("anyOf", "oneOf"):
+        if key in field:
+            return " or ".join(_type(option) for option in field[key])
+    if field.get("type") == "array":
+        return f"list of {_type(field['items'])}"
+    if field.get("type") == "object" and "additionalProperties" in field:
+        return f"name -> {_type(field['additionalProperties'])}"
+    if field.get("type") == "object":
+        return f"name -> {_type(next(iter(field['patternProperties'].values())))}"
+    return field.get("type", "any")

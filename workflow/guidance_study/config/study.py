@@ -12,9 +12,11 @@ from guidance_study.config.training import DDPM, Classifier, Model, Postprocesso
 class Execution(Spec):
     """How jobs run. Nothing here can change a result beyond rounding, so nothing here is part of an address."""
 
-    threads: PositiveInt = Field(1, description="CPU threads of a job that computes (our guess)")
-    checkpoint_seconds: float = Field(60.0, gt=0, description="seconds between checkpoints of a training run")
-    batch: PositiveInt = Field(2048, description="samples an inference batch of a fixed-step sampler or embedding")
+    threads: PositiveInt = Field(1, description="CPU threads of a job (our guess)")
+    checkpoint_seconds: float = Field(
+        60.0, gt=0, description="seconds between checkpoints of a training run (our guess)"
+    )
+    batch: PositiveInt = Field(2048, description="samples in a batch of inference (our guess)")
 
 
 class Study(Spec):
@@ -24,17 +26,17 @@ class Study(Spec):
         min_length=1,
         description="training seeds; everything trained or drawn is repeated for each (our guess: [0])",
     )
-    execution: Execution = Execution()
-    datasets: dict[Name, choice("datasets")]
-    networks: dict[Name, NetworkSpec]
-    processes: dict[Name, DDPM]
-    models: dict[Name, Model]
-    classifiers: dict[Name, Classifier]
-    embeddings: dict[Name, choice("embeddings")]
-    postprocessors: dict[Name, Postprocessor]
-    experiments: dict[Name, Experiment]
-    tables: dict[Name, Table]
-    figures: dict[Name, choice("figures")]
+    execution: Execution = Field(Execution(), description="how jobs run; changes no result")
+    datasets: dict[Name, choice("datasets")] = Field(description="data by name")
+    networks: dict[Name, NetworkSpec] = Field(description="denoisers and velocity fields by name")
+    processes: dict[Name, DDPM] = Field(description="noise processes by name")
+    models: dict[Name, Model] = Field(description="base models by name")
+    classifiers: dict[Name, Classifier] = Field(description="classifiers by name: guides, features, evaluators")
+    embeddings: dict[Name, choice("embeddings")] = Field(description="neighbour spaces by name")
+    postprocessors: dict[Name, Postprocessor] = Field(description="postprocessing flows by name")
+    experiments: dict[Name, Experiment] = Field(description="what is sampled, postprocessed and measured, by name")
+    tables: dict[Name, Table] = Field(description="tables by name; the name is a target of `snakemake`")
+    figures: dict[Name, choice("figures")] = Field(description="figures by name; the name is a target of `snakemake`")
     all: list[Name] = Field(min_length=1, description="tables and figures that a plain `snakemake` builds")
 
     @model_validator(mode="after")

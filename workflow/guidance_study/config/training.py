@@ -40,8 +40,8 @@ class Solver(Spec):
 class Training(Spec):
     """One optimisation run."""
 
-    steps: PositiveInt = Field(description="optimiser steps")
-    batch: PositiveInt = Field(description="samples a step")
+    steps: PositiveInt = Field(description="optimiser steps (paper)")
+    batch: PositiveInt = Field(description="samples a step (paper)")
     optimizer: Literal["adam", "adamw"] = Field("adamw", description="AdamW or Adam (paper)")
     lr: PositiveFloat = Field(description="learning rate (lost in the paper: our guess)")
     weight_decay: float = Field(0.01, ge=0, description="AdamW's decoupled decay (our guess: its default)")
@@ -68,20 +68,20 @@ class Model(Spec):
     dataset: Name = Field(description="name in `datasets`")
     process: Name = Field(description="name in `processes`")
     network: Name = Field(description="name in `networks`")
-    conditional: bool = Field(description="whether the network sees the class")
+    conditional: bool = Field(description="whether the network sees the class (paper)")
     class_dropout: float = Field(
         0.1, ge=0, lt=1, description="probability of training without the class, if conditional (our guess)"
     )
-    training: Training
+    training: Training = Field(description="how the base model is trained")
 
 
 class Classifier(Spec):
     """A classifier: noisy (for guidance, sees x_t and t) where a process is named, else clean."""
 
     dataset: Name = Field(description="name in `datasets`")
-    network: ClassifierNetworkSpec
+    network: ClassifierNetworkSpec = Field(description="its network, written out")
     process: Name | None = Field(None, description="name in `processes` whose noise it sees; null: clean images")
-    training: Training
+    training: Training = Field(description="how it is trained")
     seed: int | None = Field(
         None,
         ge=0,
@@ -93,5 +93,5 @@ class Postprocessor(Spec):
     """The rectified flow from generations to their neighbours (paper, Eq. 9)."""
 
     network: Name = Field(description="name in `networks`")
-    training: Training
-    solver: Solver = Solver()
+    training: Training = Field(description="how the flow is trained")
+    solver: Solver = Field(Solver(), description="how its ODE is solved")

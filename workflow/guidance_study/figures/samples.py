@@ -12,7 +12,9 @@ class SamplesFigure(Panels):
     """One column a class; a red frame marks what the evaluator takes for another class."""
 
     kind: Literal["samples"]
-    per_class: PositiveInt = Field(5, description="generations shown of each class, the first ones by index")
+    per_class: PositiveInt = Field(
+        5, description="generations shown of each class, the first ones by index (our guess)"
+    )
 
     def draw(self, job):
         """The matplotlib figure: a row for each experiment, before on the left, after on the right."""

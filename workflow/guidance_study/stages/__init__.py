@@ -1,8 +1,8 @@
 """The stages of the chain: the one place that says which files a stage writes and which version its code has.
 
-Raise a stage's VERSION when its results change: every artefact of that stage, and what depends on it, gets a new
+Raise a stage's version when its results change: every artefact of that stage, and what depends on it, gets a new
 address. `tests/test_code_digests.py` fails when the code of a stage changed and neither its version was raised nor
-"same results" recorded (`python -m guidance_study code --same-results STAGE`). The plan reads it: nothing heavy is imported.
+"same results" recorded (`python -m guidance_study code --same-results STAGE`). Nothing heavy is imported.
 """
 
 from dataclasses import dataclass

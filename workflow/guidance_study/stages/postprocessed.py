@@ -3,10 +3,19 @@
 import numpy as np
 import torch
 
-from guidance_study.jobs import Job
-from guidance_study.models import batches, load_velocity, set_up
-from guidance_study.processes.rectified_flow import solve
+from guidance_study import networks
+from guidance_study.jobs import Input, Job
+from guidance_study.models import batches, frozen, set_up, state_of
+from guidance_study.processes.rectified_flow import Velocity, solve, velocity
 from guidance_study.progress import track
+
+
+def load_velocity(source: Input) -> Velocity:
+    """The v(z, s, label) of a `postprocessor` artefact."""
+    params, state = source.params, state_of(source)
+    scale = float(state.pop("output_scale"))
+    network = networks.build(params["network"], tuple(params["shape"]), params["rows"])
+    return velocity(frozen(network, state), scale)
 
 
 def make(job: Job) -> None:
@@ -15,7 +24,7 @@ def make(job: Job) -> None:
     source = job.inputs["samples"].path
     start = np.load(source / "samples.npy", mmap_mode="r")
     labels = np.load(source / "labels.npy")
-    velocity = load_velocity(job.inputs["postprocessor"])
+    field = load_velocity(job.inputs["postprocessor"])
     ranges = list(batches(len(start), solver["block"]))
     out = np.empty(start.shape, dtype=np.float32)
     nfe = []
@@ -23,7 +32,7 @@ def make(job: Job) -> None:
         for first, last in track(ranges, len(ranges), "Dopri5 blocks"):
             block = torch.from_numpy(np.array(start[first:last])).to(device)
             label = torch.from_numpy(labels[first:last]).to(device)
-            solution = solve(velocity, block, label, solver["rtol"], solver["atol"], first)
+            solution = solve(field, block, label, solver["rtol"], solver["atol"], first)
             out[first:last] = solution.end.cpu().numpy()
             nfe.append(solution.nfe)
     np.save(job.out / "samples.npy", out)

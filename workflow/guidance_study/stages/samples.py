@@ -3,12 +3,22 @@
 import numpy as np
 import torch
 
+from guidance_study import networks
 from guidance_study.config import seams
 from guidance_study.errors import StudyError
-from guidance_study.jobs import Job
-from guidance_study.models import batches, load_classifier, load_denoiser, set_up
+from guidance_study.jobs import Input, Job
+from guidance_study.models import batches, frozen, load_classifier, set_up, state_of
+from guidance_study.processes.ddpm import DDPM, Denoiser
 from guidance_study.progress import track
 from guidance_study.randomness import normal
+
+
+def load_denoiser(source: Input) -> tuple[Denoiser, DDPM]:
+    """The eps(x, t, label) of a `denoiser` artefact, and its process."""
+    params = source.params
+    process = DDPM(**params["process"])
+    network = networks.build(params["network"], tuple(params["shape"]), params["rows"])
+    return process.denoiser(frozen(network, state_of(source))), process
 
 
 def shares(scales: list[float], n: int) -> np.ndarray:
