@@ -27,6 +27,8 @@ except loading.ConfigError as error:
     raise WorkflowError(str(error)) from None
 
 book = Rulebook(study)
+if workflow.is_main_process and not workflow.dryrun:
+    book.publish()
 
 
 wildcard_constraints:

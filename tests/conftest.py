@@ -67,7 +67,7 @@ def project(tmp_path):
     def make(config: dict, name: str = "project") -> Path:
         folder = tmp_path / name
         ignore = shutil.ignore_patterns("__pycache__")
-        for part in ("workflow", "profiles", "config"):
+        for part in ("workflow", "profiles", "config", "envs"):
             shutil.copytree(TOP / part, folder / part, ignore=ignore)
         shutil.copy(TOP / "Snakefile", folder)
         (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))

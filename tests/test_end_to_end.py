@@ -98,12 +98,26 @@ def test_a_comment_in_the_code_or_the_configuration_reruns_nothing(built, snakem
     assert "Nothing to be done" in snakemake(folder, "-n").stdout
 
 
+def test_another_configuration_and_back_shows_each_ones_table(built, snakemake, project, tiny):
+    folder, _ = built
+    tiny["tables"]["table_digits"]["title"] = "Another title"
+    other = project(tiny, "title")
+    (other / "results").symlink_to(folder / "results")
+    shown = folder / "results" / "tables" / "table_digits.md"
+    before = shown.read_text()
+    assert jobs_of(snakemake(other, "-n").stdout) == {"table": 1, "all": 1}
+    snakemake(other)
+    assert shown.read_text() == before.replace(before.splitlines()[0], "**Another title**")
+    assert "Nothing to be done" in snakemake(folder).stdout
+    assert shown.read_text() == before
+
+
 def test_a_new_scale_runs_its_own_jobs_and_nothing_else(built, snakemake, project, tiny):
     folder, _ = built
     tiny["experiments"]["digits_cfg"]["evaluation"]["scales"] = [2.5, 4.0]
     other = project(tiny, "scale")
     (other / "results").symlink_to(folder / "results")  # the same store, another configuration
-    counts = jobs_of(snakemake(other, "-n", "-q", "table_digits_nn").stdout)
+    counts = jobs_of(snakemake(other, "-n", "table_digits_nn").stdout)
     assert counts == {"samples": 1, "postprocessed": 3, "measures": 1, "table": 1, "table_digits_nn": 1}
 
 
@@ -114,13 +128,13 @@ def test_another_k_trains_no_base_model_and_draws_no_samples(built, snakemake, p
     tiny |= {"figures": {}, "all": ["table_digits_nn"]}
     other = project(tiny, "k")
     (other / "results").symlink_to(folder / "results")
-    counts = jobs_of(snakemake(other, "-n", "-q").stdout)
+    counts = jobs_of(snakemake(other, "-n").stdout)
     assert counts == {"neighbours": 1, "postprocessor": 1, "postprocessed": 1, "measures": 1, "table": 1, "all": 1}
 
 
 def test_one_table_builds_its_ancestors_and_nothing_else(snakemake, project, tiny):
     folder = project(tiny)
-    counts = jobs_of(snakemake(folder, "-n", "-q", "table_digits").stdout)
+    counts = jobs_of(snakemake(folder, "-n", "table_digits").stdout)
     expected = {
         "dataset": 1, "denoiser": 2, "classifier": 3, "samples": 4, "neighbours": 4, "postprocessor": 4,
         "postprocessed": 4, "measures": 2, "table": 1, "table_digits": 1,
@@ -174,8 +188,8 @@ def test_a_flipped_byte_is_named_never_used_and_rebuilt(built, snakemake, projec
     found = command_line(folder, "verify")
     assert found.returncode == 1
     assert f"{address}/samples.npy' is damaged" in found.stdout
-    for name in ("csv", "md", "html", "tex", "manifest.json"):
-        (folder / "results" / "tables" / f"table_digits.{name}").unlink()
+    for table in (folder / "results" / "table").glob("table_digits-*"):
+        (table / "manifest.json").unlink()
     for measures in (folder / "results" / "measures").glob("cg-*"):
         (measures / "manifest.json").unlink()
     stopped = snakemake(folder, check=False)

@@ -152,6 +152,7 @@ def test_output_starts_at_exactly_zero(name):
     assert not network(*batch(shape)).any()
 
 
+@pytest.mark.parametrize("name", DENOISERS)
 def test_gradients_reach_every_parameter(name):
     spec, shape = DENOISERS[name]
     network = randomised(build(spec, shape, 3))

@@ -5,6 +5,7 @@ import os
 import subprocess
 
 import pytest
+from guidance_study.publishing import damages, publish
 from guidance_study.recipes import Artefact
 from guidance_study.store import SCRATCH, DamagedArtefact, Store, atomic_write
 
@@ -100,21 +101,37 @@ def test_an_artefact_of_another_recipe_is_not_this_one(tmp_path):
     assert any("another artefact" in damage for damage in store.damages(ARTEFACT.address))
 
 
-def test_named_artefacts_stand_under_their_name(tmp_path):
-    table = Artefact("table", "table_x", {})
-    store = Store(tmp_path)
+def written_table(store: Store, content: str) -> Artefact:
+    table = Artefact("table", "table_x", {"name": "table_x", "content": content})
     with store.write(table.address, lambda: {"recipe": table.recipe, "facts": {}, "run": {}}) as out:
-        for suffix in table.spec.files:
-            (out / suffix).write_text("x")
+        for name in table.spec.files:
+            (out / name).write_text(content)
+    return table
+
+
+def test_published_copies_show_the_configuration_that_ran_last(tmp_path):
+    store = Store(tmp_path)
+    first, second = written_table(store, "one"), written_table(store, "two")
+    for table, content in ((first, "one"), (second, "two"), (first, "one")):
+        publish(store, table.address)
+        assert (tmp_path / "tables" / "table_x.csv").read_text() == content
+        assert damages(store) == []
     assert sorted(p.name for p in (tmp_path / "tables").iterdir()) == [
         "table_x.csv", "table_x.html", "table_x.manifest.json", "table_x.md", "table_x.tex",
     ]  # fmt: skip
-    assert store.addresses() == ["tables/table_x"]
-    assert store.has(table)
-    assert not store.has(Artefact("table", "table_x", {"other": 1}))
+
+
+def test_a_damaged_copy_is_named_and_mended(tmp_path):
+    store = Store(tmp_path)
+    table = written_table(store, "one")
+    publish(store, table.address)
+    (tmp_path / "tables" / "table_x.md").write_text("other")
+    assert ["table_x.md' is damaged" in damage for damage in damages(store)] == [True]
+    publish(store, table.address)
+    assert damages(store) == []
 
 
 def test_atomic_write_replaces(tmp_path):
-    atomic_write(tmp_path / "a" / "index.tsv", "1")
-    atomic_write(tmp_path / "a" / "index.tsv", "2")
+    atomic_write(tmp_path / "a" / "index.tsv", b"1")
+    atomic_write(tmp_path / "a" / "index.tsv", b"2")
     assert [p.read_text() for p in (tmp_path / "a").iterdir()] == ["2"]

@@ -56,11 +56,14 @@ def explain(options) -> int:
 
 def verify(options) -> int:
     """Recompute the digests of artefacts; name what is damaged and exit with 1 if anything is."""
+    from guidance_study.publishing import damages as published_damages
     from guidance_study.store import Store
 
     store = Store(options.results)
     addresses = options.address or store.addresses()
     damages = [damage for address in addresses for damage in store.damages(address)]
+    if not options.address:
+        damages += published_damages(store)
     for damage in damages:
         print(damage)
     print(f"{len(addresses)} artefacts, {len(damages)} damaged files")
@@ -71,6 +74,7 @@ def run(options) -> int:
     """Make some targets in this one process, without Snakemake."""
     from guidance_study import jobs
     from guidance_study.progress import log
+    from guidance_study.publishing import publish_all
     from guidance_study.rulebook import Lock, export_settings, write_index
     from guidance_study.store import Store
 
@@ -80,6 +84,7 @@ def run(options) -> int:
     store = Store(options.results)
     with Lock(options.results):
         write_index(planned, options.results)
+        publish_all(planned, options.results)
         todo = [a for a in planned.ancestors(targets) if not store.has(a)]
         for i, artefact in enumerate(todo, 1):
             log(f"[{i}/{len(todo)}] {artefact.about}")

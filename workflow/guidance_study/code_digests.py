@@ -18,7 +18,7 @@ PACKAGE = Path(__file__).parent
 RECORD = PACKAGE.parent / "schemas" / "code_digests.json"
 SEAMS = ("datasets", "guidance", "embeddings", "figures")
 # How jobs are run, shown and stored changes no array: these may change without a word.
-NEUTRAL = ("jobs", "progress", "store", "errors", "blas", "recipes", "stages", "plan", "rulebook")
+NEUTRAL = ("jobs", "progress", "store", "errors", "blas", "recipes", "stages", "plan", "rulebook", "publishing")
 
 
 def digest(stage: str) -> str:
@@ -100,4 +100,4 @@ def record(stages: list[str]) -> None:
     recorded = json.loads(RECORD.read_text(encoding="utf-8")) if RECORD.is_file() else {}
     now = present()
     recorded |= {name: now[name] for name in stages}
-    atomic_write(RECORD, json.dumps(recorded, indent=1, sort_keys=True) + "\n")
+    atomic_write(RECORD, (json.dumps(recorded, indent=1, sort_keys=True) + "\n").encode())

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from guidance_study import blas
 from guidance_study.progress import log
+from guidance_study.publishing import name_of, publish
 from guidance_study.recipes import recipe_key
 from guidance_study.store import CHECKPOINTS, Store
 
@@ -88,6 +89,8 @@ def run_job(recipe: dict, address: str, root: Path) -> None:
     with store.write(address, describe) as out:
         stage = importlib.import_module(f"guidance_study.stages.{recipe['stage']}")
         stage.make(Job(recipe["params"], inputs, out, store.root / CHECKPOINTS / address, facts))
+    if name_of(recipe):
+        publish(store, address)
     shutil.rmtree(store.root / CHECKPOINTS / address, ignore_errors=True)
     log(f"made {address} in {time.monotonic() - began:.1f} s")
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from guidance_study.errors import StudyError
 from guidance_study.plan import Plan
-from guidance_study.recipes import Artefact
+from guidance_study.recipes import Artefact, recipe_key
+from guidance_study.stages import STAGES
 from guidance_study.store import Store
 
 
@@ -41,8 +42,12 @@ def address_of(path: Path, results: Path) -> str:
         raise StudyError(
             f"'{path}' belongs to no artefact; name a table, a figure, or something below a stage's folder"
         )
-    if parts[0] in ("tables", "figures"):
-        return f"{parts[0]}/{parts[1].split('.', 1)[0]}"
+    if parts[0] in {stage.published for stage in STAGES.values()}:
+        copy = results / parts[0] / f"{parts[1].split('.', 1)[0]}.manifest.json"
+        if not copy.is_file():
+            raise StudyError(f"'{path}' has no manifest beside it: it was not made by this pipeline or not finished")
+        recipe = Store(results).read(copy)["recipe"]
+        return f"{recipe['stage']}/{recipe['params']['name']}-{recipe_key(recipe)}"
     return "/".join(parts[:2])
 
 

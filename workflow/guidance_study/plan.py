@@ -195,7 +195,12 @@ class Plan:
                     role = f"{key}/{shown(scale)}/{seed}"
                     inputs[role] = self.measures(key, scale, seed)
                     sources.append({"role": role, "experiment": key, "scale": scale, "seed": seed})
-        params = {"spec": table.plain(), "sources": sources, "settings": self._settings(table.experiments)}
+        params = {
+            "name": name,
+            "spec": table.plain(),
+            "sources": sources,
+            "settings": self._settings(table.experiments),
+        }
         return self._add("table", name, params, inputs, f"table {name}")
 
     def _settings(self, experiments: list[str]) -> dict:
@@ -213,4 +218,4 @@ class Plan:
 
     def _figure(self, name: str) -> Artefact:
         figure = self.study.figures[name]
-        return self._add("figure", name, {"spec": figure.plain()}, figure.needs(self), f"figure {name}")
+        return self._add("figure", name, {"name": name, "spec": figure.plain()}, figure.needs(self), f"figure {name}")

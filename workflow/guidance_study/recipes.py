@@ -25,8 +25,8 @@ def recipe_key(recipe: dict) -> str:
 class Artefact:
     """One node of the plan: a stage, its validated parameters, and the artefacts it is made from.
 
-    `label` is the readable part of the address. For keyed stages it follows from the recipe, so that one recipe has
-    one address; for named stages (tables, figures) it is the name. `about` says, for people, where it is used first.
+    `label` is the readable part of the address; it follows from the recipe, so that one recipe has one address.
+    `about` says, for people, where in the study it is used first.
     """
 
     stage: str
@@ -51,20 +51,18 @@ class Artefact:
 
     @cached_property
     def address(self) -> str:
-        """Where it lies below results/: <stage>/<label>-<key>, or <folder>/<name> for tables and figures."""
-        if self.spec.named:
-            return f"{self.spec.folder}/{self.label}"
+        """Where it lies below results/: <stage>/<label>-<key>."""
         return f"{self.stage}/{self.label}-{self.key}"
 
     @property
     def files(self) -> list[str]:
         """Its files below results/, the manifest left out."""
-        return [file_path(self.address, name, self.spec.named) for name in self.spec.files]
+        return [f"{self.address}/{name}" for name in self.spec.files]
 
     @property
     def manifest(self) -> str:
         """Its manifest below results/; written last, so that it vouches for the files."""
-        return file_path(self.address, "manifest.json", self.spec.named)
+        return f"{self.address}/manifest.json"
 
     def ancestors(self) -> Iterator["Artefact"]:
         """This artefact and all it is made from, each once, inputs before what is made from them."""
@@ -80,10 +78,3 @@ class Artefact:
             else:
                 stack.append((node, True))
                 stack.extend((parent, False) for parent in reversed(node.inputs.values()))
-
-
-def file_path(address: str, name: str, named: bool) -> str:
-    """Path below results/ of one file of an artefact."""
-    if not named:
-        return f"{address}/{name}"
-    return f"{address}{name}" if name.startswith(".") else f"{address}.{name}"

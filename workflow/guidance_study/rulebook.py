@@ -9,7 +9,8 @@ from guidance_study.config.study import Study
 from guidance_study.errors import StudyError
 from guidance_study.jobs import SETTINGS
 from guidance_study.plan import Plan
-from guidance_study.recipes import Artefact, file_path
+from guidance_study.publishing import publish_all
+from guidance_study.recipes import Artefact
 from guidance_study.stages import STAGES
 from guidance_study.store import atomic_write
 
@@ -27,14 +28,12 @@ class Rulebook:
 
     @property
     def targets(self) -> dict[str, list[str]]:
-        """Name of a table or figure -> its files."""
-        return {name: [f"{RESULTS}/{f}" for f in a.files] for name, a in self.plan.targets.items()}
+        """Name of a table or figure -> the files of its artefact and the manifest that vouches for them."""
+        return {name: [f"{RESULTS}/{f}" for f in (*a.files, a.manifest)] for name, a in self.plan.targets.items()}
 
     def outputs(self, stage: str) -> list[str]:
         """The output patterns of a stage: its files, then its manifest."""
-        spec = STAGES[stage]
-        base = f"{RESULTS}/{spec.folder or stage}/{{artefact}}"
-        return [file_path(base, name, spec.named) for name in (*spec.files, "manifest.json")]
+        return [f"{RESULTS}/{stage}/{{artefact}}/{name}" for name in (*STAGES[stage].files, "manifest.json")]
 
     def log(self, stage: str) -> str:
         return f"{RESULTS}/logs/{stage}/{{artefact}}.log"
@@ -44,11 +43,15 @@ class Rulebook:
         return lambda wildcards: [f"{RESULTS}/{a.manifest}" for a in self._at(stage, wildcards).inputs.values()]
 
     def recipe(self, stage: str):
-        """Params function: the recipe; it changes exactly when a table or figure must be made again."""
+        """Params function: the recipe, all that a job needs to know."""
         return lambda wildcards: self._at(stage, wildcards).recipe
 
     def _at(self, stage: str, wildcards) -> Artefact:
-        return self.plan.at(f"{STAGES[stage].folder or stage}/{wildcards.artefact}")
+        return self.plan.at(f"{stage}/{wildcards.artefact}")
+
+    def publish(self) -> None:
+        """Show this configuration's finished tables and figures under their names; what is not finished is not."""
+        publish_all(self.plan, Path(RESULTS))
 
     def start(self) -> None:
         """At the start of a run: take the lock and write the index. It ends with the process.
@@ -93,4 +96,5 @@ def write_index(plan: Plan, root: Path) -> None:
             if (root / address).is_dir():
                 lines[address] = about
     lines |= {a.address: a.about for a in plan.artefacts.values()}
-    atomic_write(path, "address\tname\n" + "".join(f"{a}\t{lines[a]}\n" for a in sorted(lines)))
+    text = "address\tname\n" + "".join(f"{a}\t{lines[a]}\n" for a in sorted(lines))
+    atomic_write(path, text.encode())

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from guidance_study.errors import StudyError
-from guidance_study.recipes import canonical, file_path, recipe_key
+from guidance_study.recipes import canonical, recipe_key
 from guidance_study.stages import STAGES
 
 SCRATCH = ".tmp"  # below results/: where artefacts grow before they are renamed into place
@@ -38,15 +38,18 @@ class Store:
         self.root = Path(root)
 
     def manifest_path(self, address: str) -> Path:
-        return self.root / file_path(address, "manifest.json", _stage_at(address).named)
+        return self.root / address / "manifest.json"
 
     def manifest(self, address: str) -> dict | None:
         """The manifest at an address, or None where there is none; DamagedArtefact if it cannot be read."""
         path = self.manifest_path(address)
+        return self.read(path) if path.is_file() else None
+
+    @staticmethod
+    def read(path: Path) -> dict:
+        """A manifest from its file; DamagedArtefact if it is none."""
         try:
             return json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return None
         except (UnicodeDecodeError, json.JSONDecodeError):
             raise DamagedArtefact(f"'{path}' is not a manifest any more; delete it and run again") from None
 
@@ -74,10 +77,10 @@ class Store:
         body = {name: value for name, value in manifest.items() if name != "digest"}
         if hashlib.sha256(canonical(body).encode()).hexdigest() != digest:
             found.append(f"'{self.manifest_path(address)}' was altered after it was written")
-        if not _stage_at(address).named and not address.endswith(recipe_key(recipe)):
+        if not address.endswith(recipe_key(recipe)):
             found.append(f"'{self.manifest_path(address)}' holds the recipe of another artefact")
         for name, expected in files.items():
-            path = self.root / file_path(address, name, _stage_at(address).named)
+            path = self.root / address / name
             if not path.is_file():
                 found.append(f"'{path}' is missing")
             elif sha256(path) != expected:
@@ -97,24 +100,24 @@ class Store:
 
         `describe()` is called at the end and returns the manifest without `files` and `digest`.
         """
-        stage = _stage_at(address)
+        files = STAGES[address.split("/", 1)[0]].files
         scratch = self.root / SCRATCH / f"{address.replace('/', '.')}@{socket.gethostname()}@{os.getpid()}"
         self._sweep(scratch)
         scratch.mkdir(parents=True)
         try:
             yield scratch
-            missing = [name for name in stage.files if not (scratch / name).is_file()]
+            missing = [name for name in files if not (scratch / name).is_file()]
             if missing:
                 raise RuntimeError(f"stage of '{address}' wrote no '{missing[0]}'")
-            manifest = describe() | {"files": {name: sha256(scratch / name) for name in stage.files}}
+            manifest = describe() | {"files": {name: sha256(scratch / name) for name in files}}
             manifest["digest"] = hashlib.sha256(canonical(manifest).encode()).hexdigest()
             text = json.dumps(manifest, indent=1, sort_keys=True, allow_nan=False) + "\n"
             (scratch / "manifest.json").write_text(text, encoding="utf-8")
-            for name in (*stage.files, "manifest.json"):
-                target = self.root / file_path(address, name, stage.named)
-                target.parent.mkdir(parents=True, exist_ok=True)
+            target = self.root / address
+            target.mkdir(parents=True, exist_ok=True)
+            for name in (*files, "manifest.json"):
                 _sync(scratch / name)
-                os.replace(scratch / name, target)  # noqa: PTH105 - the atomic rename
+                os.replace(scratch / name, target / name)  # noqa: PTH105 - the atomic rename
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
 
@@ -128,33 +131,17 @@ class Store:
 
     def addresses(self) -> list[str]:
         """The addresses of all artefacts below the root, finished or not, sorted."""
-        found = []
-        for name, stage in STAGES.items():
-            folder = self.root / (stage.folder or name)
-            if stage.named:
-                suffixes = (".manifest.json", *stage.files)
-                names = {p.name.removesuffix(s) for s in suffixes for p in folder.glob(f"*{s}")}
-                found += [f"{stage.folder}/{n}" for n in names if not n.endswith(".manifest")]
-            else:
-                found += [f"{name}/{p.name}" for p in folder.glob("*-*") if p.is_dir() and any(p.iterdir())]
-        return sorted(found)
+        folders = (path for stage in STAGES for path in (self.root / stage).glob("*-*"))
+        return sorted(f"{p.parent.name}/{p.name}" for p in folders if p.is_dir() and any(p.iterdir()))
 
 
-def atomic_write(path: Path, text: str) -> None:
-    """Write a small text file so that readers see the old bytes or the new ones, never half of them."""
+def atomic_write(path: Path, content: bytes) -> None:
+    """Write a small file so that readers see the old bytes or the new ones, never half of them."""
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    scratch.write_text(text, encoding="utf-8")
+    scratch.write_bytes(content)
     _sync(scratch)
     os.replace(scratch, path)  # noqa: PTH105
-
-
-def _stage_at(address: str):
-    head = address.split("/", 1)[0]
-    for name, stage in STAGES.items():
-        if head == (stage.folder or name):
-            return stage
-    raise ValueError(f"'{address}' is not an address: it begins with none of {', '.join(STAGES)}")
 
 
 def _sync(path: Path) -> None:

@@ -32,6 +32,8 @@ def figure(rows: int, columns: int, width: float, height: float) -> tuple[Figure
 
 def save(drawn: Figure, folder: Path) -> None:
     """Write .png and .pdf (points rasterised where their artist says so, text as text), free of dates."""
-    drawn.savefig(folder / ".png", format="png", metadata={"Software": None})
-    drawn.savefig(folder / ".pdf", format="pdf", metadata={"CreationDate": None, "Producer": None, "Creator": None})
+    drawn.savefig(folder / "figure.png", format="png", metadata={"Software": None})
+    drawn.savefig(
+        folder / "figure.pdf", format="pdf", metadata={"CreationDate": None, "Producer": None, "Creator": None}
+    )
     plt.close(drawn)

@@ -10,16 +10,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Stage:
-    """A stage's code version, the files of its artefacts, and whether they stand under a readable name alone.
+    """A stage's code version and the files of its artefacts, which lie at results/<stage>/<label>-<key>/.
 
-    `named` artefacts (tables, figures) live at results/<folder>/<name><suffix> and `files` are suffixes; all others
-    at results/<stage>/<label>-<key>/<file>.
+    `published`: the folder below results/ where copies stand under the readable name alone.
     """
 
     version: int
     files: tuple[str, ...]
-    named: bool = False
-    folder: str | None = None
+    published: str | None = None
 
 
 STAGES: dict[str, Stage] = {
@@ -31,6 +29,6 @@ STAGES: dict[str, Stage] = {
     "postprocessor": Stage(1, ("weights.safetensors", "losses.npy")),
     "postprocessed": Stage(1, ("samples.npy",)),
     "measures": Stage(1, ("measures.json",)),
-    "table": Stage(1, (".csv", ".md", ".html", ".tex"), named=True, folder="tables"),
-    "figure": Stage(1, (".png", ".pdf"), named=True, folder="figures"),
+    "table": Stage(1, ("table.csv", "table.md", "table.html", "table.tex"), published="tables"),
+    "figure": Stage(1, ("figure.png", "figure.pdf"), published="figures"),
 }

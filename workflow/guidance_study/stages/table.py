@@ -23,7 +23,7 @@ def make(job: Job) -> None:
     """Files: the tidy summary as .csv; the same numbers in the paper's form as .md, .html and .tex."""
     rows, contents = collect(job)
     summary = summarise(rows, job.params)
-    summary.to_csv(job.out / ".csv", index=False, float_format="%.6g", lineterminator="\n")
+    summary.to_csv(job.out / "table.csv", index=False, float_format="%.6g", lineterminator="\n")
     table, below = pivot(summary, job.params), notes(rows, contents, job.params)
     for suffix, text in render(table, job.params["spec"]["title"], below).items():
-        (job.out / suffix).write_text(text, encoding="utf-8")
+        (job.out / f"table{suffix}").write_text(text, encoding="utf-8")
