@@ -188,17 +188,17 @@ def test_a_flipped_byte_is_named_never_used_and_rebuilt(built, snakemake, projec
     found = command_line(folder, "verify")
     assert found.returncode == 1
     assert f"{address}/samples.npy' is damaged" in found.stdout
-    for table in (folder / "results" / "table").glob("table_digits-*"):
-        (table / "manifest.json").unlink()
-    for measures in (folder / "results" / "measures").glob("cg-*"):
-        (measures / "manifest.json").unlink()
+    for needed in expected:
+        if needed.startswith(("table/table_digits-", "measures/cg-")):
+            (folder / "results" / needed / "manifest.json").unlink()
     stopped = snakemake(folder, check=False)
     assert stopped.returncode != 0
     assert "samples.npy' is damaged" in stopped.stdout
     for leftover in path.parent.iterdir():
         leftover.unlink()
     snakemake(folder)
-    assert digests(folder) == expected
+    rebuilt = digests(folder)
+    assert {address: rebuilt[address] for address in expected} == expected
 
 
 @pytest.mark.parametrize("mistake", ["scale", "twice"])
