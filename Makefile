@@ -32,6 +32,7 @@ lint: $(INSTALLED)
 
 bench: $(INSTALLED)
 	$(BIN)/python benchmarks/blas_neighbours.py
+	$(BIN)/python benchmarks/training_steps.py
 
 environment: $(INSTALLED)
 
