@@ -39,6 +39,7 @@ environment: $(INSTALLED)
 $(INSTALLED): envs/pins.txt envs/$(HARDWARE).txt pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip uninstall --quiet --yes $(if $(filter cuda,$(HARDWARE)),faiss-cpu,faiss-gpu) 2>/dev/null || true
 	$(BIN)/python -m pip install --quiet --requirement envs/$(HARDWARE).txt
 	$(BIN)/python -m pip install --quiet --no-deps --editable .
 	touch $@

@@ -15,6 +15,8 @@ def test_comments_docstrings_and_formatting_do_not_count():
     plain = 'def f(x):\n    """Doc."""\n    return x + 1\n'
     edited = 'def f( x ):\n    """Other words."""\n    # why\n    return (x\n        + 1)\n'
     assert code_digests.stripped(plain) == code_digests.stripped(edited)
+    bare = plain.replace('    """Doc."""\n', "")
+    assert code_digests.stripped(plain) == code_digests.stripped(bare)
     assert code_digests.stripped(plain) != code_digests.stripped(plain.replace("+ 1", "+ 2"))
 
 

@@ -35,6 +35,18 @@ MISTAKES = {
     "negative seed": ({"seeds": [0, -3]}, ["seeds[1]", "-3", "0 or more"]),
     "unknown target": ({"all": ["table_9"]}, ["all[0]", "'table_9'", "table_digits"]),
     "betas reversed": ({"processes": {"ddpm": {"beta_end": 1.0e-5}}}, ["processes.ddpm.beta_end", "1e-05", "above"]),
+    "signal lost": ({"processes": {"ddpm": {"beta_end": 0.9}}}, ["processes.ddpm.beta_end", "0.9", "at least 1e-08"]),
+    "too many levels for 8 x 8": ({"networks": {"unet": {"channel_mult": [1, 1, 1, 1, 1]}}, "models": {"digits_conditional": {"network": "unet"}}}, ["models.digits_conditional.network", "'unet'", "multiples of 16"]),
+    "heads that do not divide": ({"networks": {"unet": {"num_heads": 3}}, "models": {"digits_conditional": {"network": "unet"}}}, ["networks.unet", "num_heads 3", "evenly"]),
+    "no head channels": ({"networks": {"unet": {"num_head_channels": 0}}}, ["networks.unet.num_head_channels", "0", "-1"]),
+    "tiny blocks": ({"experiments": {"digits_cfg": {"evaluation": {"block_size": 1}}}}, ["experiments.digits_cfg.evaluation.block_size", "1", "10"]),
+    "an experiment twice in a table": ({"tables": {"table_digits": {"experiments": ["digits_cfg", "digits_cfg"]}}}, ["tables.table_digits.experiments", "digits_cfg", "once"]),
+    "nothing to tabulate": ({"tables": {"table_digits": {"metrics": ["near_copies"], "references": ["held_out"]}}}, ["tables.table_digits.references", "'train'", "near_copies"]),
+    "sizes that do not compare": ({"experiments": {"digits_cg": {"evaluation": {"block_size": 100}}}}, ["tables.table_digits.experiments", "block_size", "100"]),
+    "evaluators that do not compare": ({"experiments": {"digits_cg": {"evaluator": "digits_features", "arms": [{"space": "pixels", "postprocessor": "digits"}]}}, "tables": {"table_digits": {"arms": []}}, "figures": {"fig_digits_samples": {"experiments": ["digits_cfg"]}, "fig_digits_pca": {"experiments": ["digits_cfg"]}}}, ["tables.table_digits.experiments", "evaluator", "digits_features"]),
+    "evaluator without a seed of its own": ({"seeds": [0, 1], "classifiers": {"digits_evaluator": {"seed": None}}}, ["experiments.digits_cfg.evaluator", "'digits_evaluator'", "seed of its own"]),
+    "evaluator under another name": ({"classifiers": {"digits_features": {"seed": 0}, "judge": {"dataset": "digits", "network": {"kind": "mlp"}, "training": {"steps": 600, "batch": 128, "lr": 0.002, "schedule": "cosine"}}}, "experiments": {"digits_cfg": {"evaluator": "judge"}}}, ["experiments.digits_cfg.arms[1].space", "'features'", "another classifier"]),
+    "a key that is no text": ({"networks": {"mlp": {True: 1}}}, ["networks.mlp.True", "1", "width"]),
     "a name that is no name": ({"seeds": [0], "networks": {"My Net": {"kind": "residual_mlp"}}}, ["networks.My Net", "pattern"]),
 }  # fmt: skip
 

@@ -274,6 +274,45 @@ def test_killed_at_any_moment_it_finishes_with_the_same_bytes(built, project, ti
     assert not any((folder / "results" / ".tmp").iterdir())
 
 
+def test_only_snakemake_killed_its_job_outlives_it_and_the_next_run_finishes(built, project, tiny):
+    """SIGKILL to the main process alone, during a training: the orphan and the next run meet at the artefact."""
+    _, expected = built
+    tiny["models"]["digits_conditional"]["training"]["steps"] = 400  # a few seconds, to be met
+    folder = project(tiny, "orphan")
+    log = (folder / "run.log").open("w")
+    run = subprocess.Popen(snakemake_command(), cwd=folder, env=environment(), stdout=log, stderr=log)
+    deadline = time.monotonic() + 120
+    while not any((folder / "results").glob(".tmp/denoiser*-conditional*")):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    run.kill()
+    run.wait()
+    done = subprocess.run(snakemake_command(), cwd=folder, env=environment(), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    built_now = digests(folder)
+    shared = [a for a in expected if a.startswith(("dataset", "classifier")) or "unconditional" in a]
+    assert {a: built_now[a] for a in shared} == {a: expected[a] for a in shared}
+    assert command_line(folder, "verify").returncode == 0
+
+
+def test_an_artefact_that_snakemake_thinks_incomplete_stops_no_target(built, snakemake, project, tiny):
+    """A kill between an artefact's last rename and Snakemake's book-keeping leaves its mark of incompleteness."""
+    import base64
+
+    folder = project(tiny, "marked")
+    snakemake(folder, "table_digits_nn")
+    for table in (folder / "results" / "table").iterdir():
+        (table / "manifest.json").unlink()
+    marks = folder / ".snakemake" / "incomplete"
+    marks.mkdir(exist_ok=True)
+    for manifest in (folder / "results").glob("classifier/*/manifest.json"):
+        name = base64.b64encode(str(manifest.relative_to(folder)).encode()).decode()
+        (marks / name).write_text("0")
+    assert jobs_of(snakemake(folder, "-n").stdout)["table"] == 3
+    snakemake(folder)
+    assert (folder / "results" / "tables" / "table_digits.md").is_file()
+
+
 def test_figures_and_tables_carry_no_dates(built):
     """Their bytes are part of what two runs share; a date inside would change them."""
     folder, _ = built

@@ -2,6 +2,7 @@
 
 import tomllib
 
+import pytest
 import yaml
 from conftest import TOP
 from packaging.requirements import Requirement
@@ -19,10 +20,11 @@ def pins(name: str) -> dict[str, str]:
     return found
 
 
-def test_conda_and_pip_pin_the_same_versions():
-    conda = yaml.safe_load((TOP / "envs" / "cpu.yaml").read_text())
+@pytest.mark.parametrize("name", ["cpu", "cuda"])
+def test_conda_and_pip_pin_the_same_versions(name):
+    conda = yaml.safe_load((TOP / "envs" / f"{name}.yaml").read_text())
     listed = dict(line.lower().replace("_", "-").split("==") for line in conda["dependencies"][-1]["pip"])
-    assert listed == pins("cpu.txt")
+    assert listed == pins(f"{name}.txt")
 
 
 def test_the_two_requirement_files_differ_in_faiss_alone():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from guidance_study.metrics import manifold
 from guidance_study.metrics.frechet import Gaussian, frechet_distance
-from guidance_study.metrics.labels import accuracy, accuracy_by_class
+from guidance_study.metrics.labels import accuracy
 from guidance_study.metrics.manifold import copy_threshold, near_copies, prdc
 
 
@@ -188,7 +188,6 @@ def test_copy_threshold_is_a_quantile_of_leave_one_out_distances():
 def test_accuracy():
     predicted, labels = np.array([0, 1, 1, 2, 2]), np.array([0, 1, 2, 2, 2])
     assert accuracy(predicted, labels) == pytest.approx(0.8)
-    assert accuracy_by_class(predicted, labels) == pytest.approx({0: 1, 1: 1, 2: 2 / 3})
     with pytest.raises(ValueError, match=r"shape \(5,\) and labels of shape \(4,\)"):
         accuracy(predicted, labels[:4])
     with pytest.raises(ValueError, match="at least 1"):

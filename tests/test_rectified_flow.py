@@ -6,6 +6,7 @@ import pytest
 import torch
 from guidance_study.processes.rectified_flow import (
     NonFiniteVelocity,
+    StiffVelocity,
     loss,
     per_sample_norm,
     solve,
@@ -114,6 +115,12 @@ def test_a_velocity_that_is_not_finite_names_evaluation_and_sample():
 
     with pytest.raises(NonFiniteVelocity, match=r"evaluation \d+ \(s = 0\.\d+\) for sample 1002"):
         solve(field, points(4, 2), None, 1e-5, 1e-5, first=1000)
+
+
+def test_a_flow_that_blows_up_names_s_and_the_sample():
+    start = torch.tensor([[0.0], [0.1], [1.0], [0.2]], dtype=torch.float64)
+    with pytest.raises(StiffVelocity, match=r"gave up at s = 0\.0\d+ after \d+ evaluations .* sample is 7;"):
+        solve(lambda z, s, label: 100 * z**2, start, None, 1e-6, 1e-6, first=5)
 
 
 def test_an_empty_block_is_its_own_solution():

@@ -3,9 +3,10 @@
 import json
 import os
 import subprocess
+from types import SimpleNamespace
 
 import pytest
-from guidance_study.publishing import damages, publish
+from guidance_study.publishing import damages, publish, publish_all
 from guidance_study.recipes import Artefact
 from guidance_study.store import SCRATCH, DamagedArtefact, Store, atomic_write
 
@@ -44,6 +45,28 @@ def test_every_flipped_byte_is_found(tmp_path):
                 store.open(ARTEFACT.address)
         path.write_bytes(whole)
     assert store.damages(ARTEFACT.address) == []
+
+
+def test_no_flipped_byte_of_a_manifest_breaks_a_look_at_the_store(tmp_path):
+    store = Store(tmp_path)
+    table = written_table(store, "one")
+    publish(store, table.address)
+    for path in (store.manifest_path(table.address), tmp_path / "tables" / "table_x.manifest.json"):
+        whole = path.read_bytes()
+        for position in range(len(whole)):
+            path.write_bytes(whole[:position] + bytes([whole[position] ^ 1]) + whole[position + 1 :])
+            store.has(table)
+            assert store.damages(table.address) + damages(store), position
+        path.write_bytes(whole)
+
+
+def test_a_damaged_table_is_not_published(tmp_path):
+    store = Store(tmp_path)
+    table = written_table(store, "one")
+    publish(store, table.address)
+    (tmp_path / table.address / "table.csv").write_text("bad")
+    publish_all(SimpleNamespace(targets={"table_x": table}), tmp_path)
+    assert (tmp_path / "tables" / "table_x.csv").read_text() == "one"
 
 
 def test_missing_file_and_missing_manifest_are_named(tmp_path):
@@ -98,7 +121,12 @@ def test_an_artefact_of_another_recipe_is_not_this_one(tmp_path):
     manifest["recipe"]["params"]["k"] = 2
     path.write_text(json.dumps(manifest))
     assert not store.has(ARTEFACT)
-    assert any("another artefact" in damage for damage in store.damages(ARTEFACT.address))
+    assert "altered after it was written" in store.damages(ARTEFACT.address)[0]
+    other = Artefact("neighbours", "pixels-k1", {"k": 2})
+    write(store)
+    (tmp_path / ARTEFACT.address).rename(tmp_path / other.address)
+    assert not store.has(other)
+    assert "the recipe of another artefact" in store.damages(other.address)[0]
 
 
 def written_table(store: Store, content: str) -> Artefact:

@@ -7,10 +7,11 @@ import pandas as pd
 import pytest
 from guidance_study.tables import notes, pivot, render, summarise
 
-ARM = {"space": "features", "k": 20, "postprocessor": "digits", "train_on": "pool"}
+ARM = {"space": "features", "k": 20, "train_on": "pool"}
 SETTING = {
-    "guidance": {"kind": "classifier_free"}, "arms": [ARM], "network": "residual_mlp", "training_steps": 3000,
-    "sampler": {"kind": "ddim", "steps": 20}, "pool": {"scales": [1.0, 2.0], "n": 600},
+    "guidance": "classifier-free", "arms": {"features_k20": ARM}, "network": "residual_mlp",
+    "training": {"steps": 3000}, "sampler": {"kind": "ddim", "steps": 20}, "pool": {"scales": [1.0, 2.0], "n": 600},
+    "flows": [{"steps": 1200, "solver": {"rtol": 1e-3}}], "manifold_k": 5, "copy_quantile": 0.01,
 }  # fmt: skip
 
 
@@ -59,6 +60,18 @@ def test_rows_and_columns_stand_in_the_papers_order():
     ]  # fmt: skip
     assert table[("", "Post.")].tolist() == ["no", "yes", "retrieval control"]
     assert table[("training set", "2.5")].tolist()[0] == "26.00 ± 1.00"
+
+
+def test_experiments_of_one_guidance_are_told_apart():
+    two = pd.concat([measured(), measured().assign(experiment="f")])
+    both = params() | {"settings": {"e": SETTING, "f": SETTING}}
+    table = pivot(summarise(two, both), both)
+    assert table[("", "Experiment")].tolist() == ["e"] * 3 + ["f"] * 3
+
+
+def test_scales_that_are_close_have_columns_of_their_own():
+    rows = measured(scales=(2.5, 2.5000001))
+    assert len([c for c in pivot(summarise(rows, params()), params()).columns if c[0]]) == 4
 
 
 def test_controls_references_and_arms_can_be_chosen():

@@ -91,6 +91,17 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_checkpoint(tmp_
     assert sorted(p.name for p in tmp_path.iterdir()) == ["step-00000011.pt", "step-00000012.pt"]
 
 
+def test_a_gradient_that_is_not_finite_stops_even_at_the_last_step(tmp_path):
+    network, loss = problem()
+
+    def bad(step: int) -> torch.Tensor:
+        value = loss(step)  # finite, but the gradient of the root at 0 is not
+        return value + (network[0].weight * 0).sum().abs().sqrt() if step == 39 else value
+
+    with pytest.raises(DivergedTraining, match="weights after step 39 are not finite"):
+        fit(network, bad, TRAINING, seed=0, purpose="test", checkpoints=tmp_path)
+
+
 def test_learning_rates():
     assert learning_rate(0, TRAINING) == pytest.approx(2e-3)
     assert learning_rate(4, TRAINING) == learning_rate(5, TRAINING) == pytest.approx(1e-2)

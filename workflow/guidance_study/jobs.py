@@ -1,11 +1,12 @@
 """Running one artefact of the plan: verified inputs in, one library call, an atomic artefact and its manifest out."""
 
+import contextlib
 import importlib
 import os
 import platform
 import resource
-import shutil
 import subprocess
+import sys
 import time
 from dataclasses import dataclass, field
 from functools import cache
@@ -67,6 +68,7 @@ def setting(name: str, default: float) -> float:
 def prepare_process(threads: int) -> None:
     """Fix the thread counts and the BLAS core before numpy, torch or faiss are imported."""
     blas.set_core()
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # deterministic products, if a GPU is used
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[variable] = str(threads)
 
@@ -74,11 +76,23 @@ def prepare_process(threads: int) -> None:
 def run_job(recipe: dict, address: str, root: Path) -> None:
     """Make one artefact from its recipe and finished inputs; on failure nothing is left that looks finished."""
     store = Store(root)
+    with store.exclusive(address):
+        if not store.damages(address):
+            log(f"{address} was finished by a job of an earlier, killed run")
+        else:
+            _make(recipe, address, store)
+    if name_of(recipe):
+        publish(store, address)
+    store.drop_checkpoints(address)
+
+
+def _make(recipe: dict, address: str, store: Store) -> None:
     inputs = {}
     for role, source in recipe["inputs"].items():
         path = store.open(source)
         inputs[role] = Input(path, store.manifest(source)["recipe"])
     began, started = time.monotonic(), time.time()
+    _forget_peak()
     facts: dict = {}
 
     def describe() -> dict:
@@ -89,23 +103,47 @@ def run_job(recipe: dict, address: str, root: Path) -> None:
     with store.write(address, describe) as out:
         stage = importlib.import_module(f"guidance_study.stages.{recipe['stage']}")
         stage.make(Job(recipe["params"], inputs, out, store.root / CHECKPOINTS / address, facts))
-    if name_of(recipe):
-        publish(store, address)
-    shutil.rmtree(store.root / CHECKPOINTS / address, ignore_errors=True)
     log(f"made {address} in {time.monotonic() - began:.1f} s")
 
 
 def _run(seconds: float, started: float) -> dict:
     """Who, where and at what cost: the part of a manifest that two runs do not share."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return {
         "seconds": seconds,
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
-        "peak_memory_mib": round(peak / (1024 if platform.system() != "Darwin" else 1 << 20), 1),
+        **_peak_memory(),
         "commit": _commit(),
         "packages": _versions(),
         "hardware": _hardware(),
     }
+
+
+def _forget_peak() -> None:
+    """Start the peak anew where the system can, for several artefacts made in one process."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+    if (torch := _cuda()) is not None:
+        torch.cuda.reset_peak_memory_stats()
+
+
+def _peak_memory() -> dict[str, float]:
+    """Peak resident memory, MiB, since `_forget_peak` (elsewhere than on Linux: of the process), and the GPU's."""
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+        peak = next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) / 1024
+    except (OSError, StopIteration):
+        unit = 1 << 20 if platform.system() == "Darwin" else 1024
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+    found = {"peak_memory_mib": round(peak, 1)}
+    if (torch := _cuda()) is not None:
+        found["peak_device_memory_mib"] = round(torch.cuda.max_memory_allocated() / (1 << 20), 1)
+    return found
+
+
+def _cuda():
+    """The torch module if this job computes on a GPU, else None; a stage that needed no torch had no device."""
+    torch, models = sys.modules.get("torch"), sys.modules.get("guidance_study.models")
+    return torch if torch and models and models.device().type == "cuda" else None
 
 
 @cache
@@ -133,9 +171,9 @@ def _versions() -> dict[str, str]:
     return versions
 
 
-@cache
 def _hardware() -> dict:
-    return {"host": platform.node(), "cpu": _cpu(), "cores": os.cpu_count(), "device": _device()}
+    device = torch.cuda.get_device_name() if (torch := _cuda()) is not None else "cpu"
+    return {"host": platform.node(), "cpu": _cpu(), "cores": os.cpu_count(), "device": device}
 
 
 def _cpu() -> str:
@@ -144,10 +182,3 @@ def _cpu() -> str:
         return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
     except (OSError, StopIteration):
         return platform.processor() or platform.machine()
-
-
-def _device() -> str:
-    import sys
-
-    torch = sys.modules.get("torch")  # a stage that needed no torch had no device
-    return torch.cuda.get_device_name() if torch and torch.cuda.is_available() else "cpu"

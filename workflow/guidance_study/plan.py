@@ -4,12 +4,7 @@ from functools import cache
 
 from guidance_study.config.experiments import Arm, Experiment
 from guidance_study.config.study import Study
-from guidance_study.recipes import Artefact
-
-
-def shown(scale: float) -> str:
-    """A scale in names: short, and different for different scales."""
-    return f"{scale:g}" if float(f"{scale:g}") == scale else repr(scale)
+from guidance_study.recipes import Artefact, shown
 
 
 class Plan:
@@ -112,7 +107,7 @@ class Plan:
             "purpose": purpose,
             "seed": seed,
         }
-        listed = "-".join(map(shown, scales))
+        listed = "-".join(map(shown, scales)) if len(scales) <= 5 else f"{len(scales)}scales"
         label = f"{experiment.guidance.short}-{listed}-{purpose}-s{seed}"
         about = f"{name}: {n} generations at scale {', '.join(map(shown, scales))} ({purpose}), seed {seed}"
         return self._add("samples", label, params, inputs, about)
@@ -180,7 +175,14 @@ class Plan:
             arms.append({"name": arm.name, "embedding": embedding, "k": arm.k})
             inputs[f"postprocessed/{arm.name}"] = self.postprocessed(name, arm, scale, seed)
             inputs |= {f"embedder/{arm.name}": network for network in needs.values()}
-        params = {"arms": arms, "blocks": experiment.evaluation.blocks, "seed": seed}
+        evaluation = experiment.evaluation
+        params = {
+            "arms": arms,
+            "blocks": evaluation.blocks,
+            "manifold_k": evaluation.manifold_k,
+            "copy_quantile": evaluation.copy_quantile,
+            "seed": seed,
+        }
         return self._add(
             "measures", samples.label, params, inputs, f"{name}: measures, scale {shown(scale)}, seed {seed}"
         )
@@ -199,23 +201,33 @@ class Plan:
             "name": name,
             "spec": table.plain(),
             "sources": sources,
-            "settings": self._settings(table.experiments),
+            "settings": self._settings(table),
         }
         return self._add("table", name, params, inputs, f"table {name}")
 
-    def _settings(self, experiments: list[str]) -> dict:
-        """What a table says about the experiments behind it."""
+    def _settings(self, table) -> dict:
+        """What a table says of the experiments behind it, and nothing that it does not say."""
         settings = {}
-        for key in experiments:
+        for key in table.experiments:
             experiment: Experiment = self.study.experiments[key]
-            model = self.study.models[experiment.model]
-            settings[key] = experiment.plain() | {
-                "dataset": self._plain("datasets", model.dataset)["kind"],
+            model, evaluation = self.study.models[experiment.model], experiment.evaluation
+            arms = [arm for arm in experiment.arms if table.arms is None or arm.name in table.arms]
+            flows = {arm.postprocessor: self.study.postprocessors[arm.postprocessor] for arm in arms}
+            settings[key] = {
+                "guidance": experiment.guidance.title,
                 "network": self._plain("networks", model.network)["kind"],
-                "training_steps": model.training.steps,
+                "training": model.training.plain(),
+                "sampler": experiment.sampler.plain(),
+                "pool": experiment.pool.plain(),
+                "arms": {arm.name: {"space": arm.space, "k": arm.k, "train_on": arm.train_on} for arm in arms},
+                "flows": [{"steps": f.training.steps, "solver": f.solver.plain()} for f in flows.values()],
+                "manifold_k": evaluation.manifold_k,
+                "copy_quantile": evaluation.copy_quantile,
             }
         return settings
 
     def _figure(self, name: str) -> Artefact:
         figure = self.study.figures[name]
-        return self._add("figure", name, {"name": name, "spec": figure.plain()}, figure.needs(self), f"figure {name}")
+        titles = {key: self.study.experiments[key].guidance.title for key in figure.experiments}
+        params = {"name": name, "spec": figure.plain(), "guidance": titles}
+        return self._add("figure", name, params, figure.needs(self), f"figure {name}")

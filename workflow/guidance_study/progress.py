@@ -4,6 +4,7 @@ import contextlib
 import os
 import sys
 import time
+import traceback
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -29,6 +30,10 @@ def logging_to(path: Path) -> Iterator[None]:
         _log_file = stream
         try:
             yield
+        except Exception:
+            if sys.stderr.isatty():  # the traceback goes to the terminal; the log is where it is looked for
+                traceback.print_exc(file=stream)
+            raise
         finally:
             _log_file = None
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from guidance_study.stages import STAGES
-from guidance_study.store import Store, atomic_write, sha256
+from guidance_study.store import DamagedArtefact, Store, atomic_write, sha256
 
 if TYPE_CHECKING:
     from guidance_study.plan import Plan
@@ -39,7 +39,7 @@ def publish_all(plan: "Plan", root: Path) -> None:
     """Bring the copies of every finished table and figure of a plan up to date."""
     store = Store(root)
     for artefact in plan.targets.values():
-        if store.has(artefact):
+        if store.has(artefact) and not store.damages(artefact.address):
             publish(store, artefact.address)
 
 
@@ -48,7 +48,11 @@ def damages(store: Store) -> list[str]:
     found = []
     for folder in {stage.published for stage in STAGES.values() if stage.published}:
         for path in sorted((store.root / folder).glob("*.manifest.json")):
-            manifest = store.read(path)
+            try:
+                manifest = store.read(path)
+            except DamagedArtefact as error:
+                found.append(str(error))
+                continue
             for name, target in copies(manifest["recipe"]).items():
                 copy = store.root / target
                 if name in manifest["files"] and (not copy.is_file() or sha256(copy) != manifest["files"][name]):

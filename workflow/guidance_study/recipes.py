@@ -21,6 +21,11 @@ def recipe_key(recipe: dict) -> str:
     return hashlib.sha256(canonical(recipe).encode()).hexdigest()[:KEY_LENGTH]
 
 
+def shown(scale: float) -> str:
+    """A scale in names and tables: short, and different for different scales."""
+    return f"{scale:g}" if float(f"{scale:g}") == scale else repr(scale)
+
+
 @dataclass(frozen=True, eq=False)
 class Artefact:
     """One node of the plan: a stage, its validated parameters, and the artefacts it is made from.

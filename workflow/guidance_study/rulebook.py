@@ -23,6 +23,7 @@ class Rulebook:
     def __init__(self, study: Study):
         self.plan = Plan(study)
         self.threads = study.execution.threads
+        self.environment = f"../../envs/{study.execution.environment}.yaml"  # as seen from workflow/rules
         self._lock = None
         export_settings(study)
 
@@ -32,8 +33,13 @@ class Rulebook:
         return {name: [f"{RESULTS}/{f}" for f in (*a.files, a.manifest)] for name, a in self.plan.targets.items()}
 
     def outputs(self, stage: str) -> list[str]:
-        """The output patterns of a stage: its files, then its manifest."""
-        return [f"{RESULTS}/{stage}/{{artefact}}/{name}" for name in (*STAGES[stage].files, "manifest.json")]
+        """The output patterns of a stage: its manifest, then its files but the one that the report shows."""
+        names = ("manifest.json", *(name for name in STAGES[stage].files if name != STAGES[stage].shown))
+        return [f"{RESULTS}/{stage}/{{artefact}}/{name}" for name in names]
+
+    def shown(self, stage: str) -> str:
+        """The output pattern of the file that Snakemake's report shows."""
+        return f"{RESULTS}/{stage}/{{artefact}}/{STAGES[stage].shown}"
 
     def log(self, stage: str) -> str:
         return f"{RESULTS}/logs/{stage}/{{artefact}}.log"
@@ -50,8 +56,11 @@ class Rulebook:
         return self.plan.at(f"{stage}/{wildcards.artefact}")
 
     def publish(self) -> None:
-        """Show this configuration's finished tables and figures under their names; what is not finished is not."""
-        publish_all(self.plan, Path(RESULTS))
+        """Show this configuration's finished tables and figures under their names."""
+        if not Path(RESULTS).is_dir():
+            return
+        with contextlib.suppress(StudyError), Lock(Path(RESULTS)):  # a run under way shows its own
+            publish_all(self.plan, Path(RESULTS))
 
     def start(self) -> None:
         """At the start of a run: take the lock and write the index. It ends with the process.

@@ -5,6 +5,7 @@ Imports nothing heavy: the plan and the command line read manifests too.
 """
 
 import contextlib
+import fcntl
 import hashlib
 import json
 import os
@@ -47,11 +48,15 @@ class Store:
 
     @staticmethod
     def read(path: Path) -> dict:
-        """A manifest from its file; DamagedArtefact if it is none."""
+        """A manifest from its file; DamagedArtefact if it is none, or not the one that was written."""
         try:
-            return json.loads(path.read_text(encoding="utf-8"))
-        except (UnicodeDecodeError, json.JSONDecodeError):
-            raise DamagedArtefact(f"'{path}' is not a manifest any more; delete it and run again") from None
+            manifest = json.loads(path.read_text(encoding="utf-8"))
+            body = {name: value for name, value in manifest.items() if name != "digest"}
+            if hashlib.sha256(canonical(body).encode()).hexdigest() != manifest.get("digest"):
+                raise DamagedArtefact(f"'{path}' is damaged: it was altered after it was written")
+            return manifest
+        except (UnicodeDecodeError, AttributeError, ValueError):
+            raise DamagedArtefact(f"'{path}' is damaged: it is not a manifest any more") from None
 
     def has(self, artefact) -> bool:
         """Whether the artefact is finished and made by this very recipe (no digests computed)."""
@@ -69,17 +74,10 @@ class Store:
             return [str(error)]
         if manifest is None:
             return [f"'{self.manifest_path(address)}' is missing"]
-        try:
-            recipe, files, digest = manifest["recipe"], manifest["files"], manifest["digest"]
-        except KeyError as error:
-            return [f"'{self.manifest_path(address)}' has no entry {error}"]
         found = []
-        body = {name: value for name, value in manifest.items() if name != "digest"}
-        if hashlib.sha256(canonical(body).encode()).hexdigest() != digest:
-            found.append(f"'{self.manifest_path(address)}' was altered after it was written")
-        if not address.endswith(recipe_key(recipe)):
+        if not address.endswith(recipe_key(manifest["recipe"])):
             found.append(f"'{self.manifest_path(address)}' holds the recipe of another artefact")
-        for name, expected in files.items():
+        for name, expected in manifest["files"].items():
             path = self.root / address / name
             if not path.is_file():
                 found.append(f"'{path}' is missing")
@@ -93,6 +91,31 @@ class Store:
         if damages:
             raise DamagedArtefact(f"{damages[0]}; delete '{self.root / address}' and run again to rebuild it")
         return self.root / address
+
+    @contextlib.contextmanager
+    def exclusive(self, address: str) -> Iterator[None]:
+        """Wait until no other process makes this artefact: a job may outlive the run that started it.
+
+        The lock is the kernel's, on the artefact's folder, and ends with its process; file systems without such
+        locks go without: two jobs then write the same bytes twice.
+        """
+        folder = self.root / address
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            with contextlib.suppress(OSError):
+                fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(handle)
+
+    def drop_checkpoints(self, address: str) -> None:
+        """Remove the checkpoints of a finished artefact, and the folders that it leaves empty."""
+        folder = self.root / CHECKPOINTS / address
+        shutil.rmtree(folder, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            folder.parent.rmdir()
+            folder.parent.parent.rmdir()
 
     @contextlib.contextmanager
     def write(self, address: str, describe) -> Iterator[Path]:

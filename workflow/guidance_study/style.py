@@ -19,7 +19,6 @@ WRONG = "#D50000"  # what the evaluator finds to be of another class
 SETTINGS = {
     "font.size": 8, "axes.titlesize": 9, "axes.labelsize": 8, "figure.titlesize": 10,
     "axes.spines.top": False, "axes.spines.right": False, "pdf.fonttype": 42, "savefig.dpi": 200,
-    "svg.hashsalt": "guidance-study",
 }  # fmt: skip
 
 

@@ -2,13 +2,14 @@
 
 import pandas as pd
 
+from guidance_study.recipes import shown
+
 STATES = {"before": "no", "after": "yes", "retrieval": "retrieval control"}
 METRICS = {
     "frechet": "Fréchet distance", "accuracy": "accuracy", "precision": "precision", "recall": "recall",
     "density": "density", "coverage": "coverage", "near_copies": "near copies",
 }  # fmt: skip
 REFERENCES = {"train": "training set", "held_out": "held-out set"}
-GUIDANCE = {"classifier_free": "classifier-free", "classifier": "classifier"}
 NO_REFERENCE = "none"  # for metrics that compare with no real data
 
 
@@ -43,31 +44,24 @@ def summarise(rows: pd.DataFrame, params: dict) -> pd.DataFrame:
 def pivot(summary: pd.DataFrame, params: dict) -> pd.DataFrame:
     """The paper's form: a row for each guidance, neighbour space, k and state; a column for each scale."""
     settings, lines = params["settings"], []
-    order = {state: i for i, state in enumerate(STATES)}
+    titles = [setting["guidance"] for setting in settings.values()]
     several = summary["metric"].nunique() > 1
     for (experiment, arm, state), part in summary.groupby(["experiment", "arm", "state"], sort=False):
-        known = {_arm_name(a): a for a in settings[experiment]["arms"]}
-        chosen = known.get(arm, {"space": "-", "k": "-"})
-        guidance = GUIDANCE.get(settings[experiment]["guidance"]["kind"], settings[experiment]["guidance"]["kind"])
-        line = {
-            "Guidance": guidance,
-            "NN space": chosen["space"],
-            "k": str(chosen["k"]),
-            "Post.": STATES[state],
-        }
-        if chosen.get("train_on") == "own_scale":
-            line["NN space"] += " (one flow a scale)"
+        arms, guidance = settings[experiment]["arms"], settings[experiment]["guidance"]
+        chosen = arms.get(arm, {"space": "-", "k": "-", "train_on": "pool"})
+        own = " (one flow a scale)" if chosen["train_on"] == "own_scale" else ""
+        line = {"Experiment": experiment} if titles.count(guidance) > 1 else {}
+        line |= {"Guidance": guidance, "NN space": chosen["space"] + own, "k": str(chosen["k"]), "Post.": STATES[state]}
         for row in part.itertuples():
             head = [REFERENCES.get(row.reference)] if row.reference != NO_REFERENCE else []
             head = [METRICS[row.metric], *head] if several else head or [METRICS[row.metric]]
-            line[(", ".join(head), f"{row.scale:g}")] = _number(row.mean, row.spread)
-        place = list(settings).index(experiment), list(known).index(arm) if arm else -1, order[state]
+            line[(", ".join(head), shown(row.scale))] = _number(row.mean, row.spread)
+        place = list(settings).index(experiment), list(arms).index(arm) if arm else -1, list(STATES).index(state)
         lines.append((place, line))
     table = pd.DataFrame([line for _, line in sorted(lines, key=lambda pair: pair[0])])
     measured = [c for c in table.columns if isinstance(c, tuple)]
-    table = table[
-        [c for c in table.columns if not isinstance(c, tuple)] + sorted(measured, key=_column_order(measured))
-    ]
+    named = [c for c in ("Experiment", "Guidance", "NN space", "k", "Post.") if c in table.columns]
+    table = table[named + sorted(measured, key=_column_order(measured))]
     table.columns = pd.MultiIndex.from_tuples([c if isinstance(c, tuple) else ("", c) for c in table.columns])
     return table
 
@@ -78,10 +72,6 @@ def _column_order(columns: list[tuple[str, str]]):
     return lambda column: (heads.index(column[0]), float(column[1]))
 
 
-def _arm_name(arm: dict) -> str:
-    return f"{arm['space']}_k{arm['k']}" + ("_own" if arm["train_on"] == "own_scale" else "")
-
-
 def _number(mean: float, spread: float) -> str:
     digits = 3 if abs(mean) < 1 else 2
     return f"{mean:.{digits}f}" + ("" if pd.isna(spread) else f" ± {spread:.{digits}f}")
@@ -89,27 +79,50 @@ def _number(mean: float, spread: float) -> str:
 
 def notes(rows: pd.DataFrame, contents: list[dict], params: dict) -> list[str]:
     """Sentences below a table: sample sizes, seeds, spread, feature space, controls, settings, the floor."""
+    spec, settings = params["spec"], params["settings"]
     seeds, blocks = sorted(rows["seed"].unique().tolist()), int(rows["block"].max()) + 1
     size, real = contents[0]["generations_per_block"], contents[0]["real"]
-    over = f"the standard deviation over {len(seeds)} training seeds" if len(seeds) > 1 else "over the blocks"
+    over = f"{len(seeds)} training seeds" if len(seeds) > 1 else "the blocks"
     sentences = [
         f"{blocks} disjoint blocks of {size} generations a scale, against {real['train']} training and"
-        f" {real['held_out']} held-out real images; training seeds {', '.join(map(str, seeds))}; ± is {over}.",
-        "Features: the penultimate layer of an evaluation classifier that feeds no neighbour space; Fréchet distances"
+        f" {real['held_out']} held-out real images; training seeds {', '.join(map(str, seeds))};"
+        f" ± is the standard deviation over {over}.",
+        "Features: the penultimate layer of an evaluation classifier that feeds no neighbour space. Fréchet distances"
         " compare only within one such network and one sample size.",
-        "Retrieval control: each generation replaced by a random one of its k nearest training images of its class.",
     ]
-    floor = rows[(rows["state"] == "real") & (rows["metric"] == "frechet")]["value"]
-    if "frechet" in params["spec"]["metrics"] and len(floor):
-        sentences.append(f"The held-out real images themselves stand at {floor.mean():.2f} from the training set.")
-    for name, s in params["settings"].items():
-        sampler, pool = s["sampler"], s["pool"]
-        scales = ", ".join(f"{x:g}" for x in pool["scales"])
+    if spec["controls"]:
         sentences.append(
-            f"{name}: {s['network']} base, {s['training_steps']} steps; {sampler['kind']}, {sampler['steps']} steps;"
-            f" postprocessor trained on {pool['n']} generations at scales {scales}, an equal share each."
+            "Retrieval control: each generation replaced by a random one of its k nearest training images of its class."
         )
-    return sentences
+    floor = rows[(rows["state"] == "real") & (rows["metric"] == "frechet")]["value"]
+    if "frechet" in spec["metrics"] and len(floor):
+        sentences.append(
+            f"The {real['held_out']} held-out real images themselves stand at {floor.mean():.2f} from the training set."
+        )
+    first = next(iter(settings.values()))
+    if set(spec["metrics"]) & {"precision", "recall", "density", "coverage"}:
+        sentences.append(f"Precision to coverage: balls that reach the neighbour number {first['manifold_k']}.")
+    if "near_copies" in spec["metrics"]:
+        sentences.append(
+            "Near copies: generations closer to a training image, in pixels, than"
+            f" {1 - first['copy_quantile']:.0%} of the training images are to another."
+        )
+    return sentences + [_setting_note(name, setting) for name, setting in settings.items()]
+
+
+def _setting_note(name: str, setting: dict) -> str:
+    """What one experiment was made with."""
+    sampler, pool, training = setting["sampler"], setting["pool"], setting["training"]
+    note = f"{name}: {setting['network']} base, {training['steps']} steps; {sampler['kind']}, {sampler['steps']} steps"
+    trained_on = {arm["train_on"] for arm in setting["arms"].values()}
+    if "pool" in trained_on:
+        scales = ", ".join(map(shown, pool["scales"]))
+        note += f"; postprocessors trained on {pool['n']} generations at scales {scales}, an equal share each"
+    if "own_scale" in trained_on:
+        note += f"; one-flow-a-scale postprocessors on {pool['n']} generations at that scale"
+    for flow in setting["flows"]:
+        note += f"; flow: {flow['steps']} steps, Dopri5 at rtol {flow['solver']['rtol']:g}"
+    return note + "."
 
 
 def render(table: pd.DataFrame, title: str, below: list[str]) -> dict[str, str]:

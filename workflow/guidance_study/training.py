@@ -57,9 +57,12 @@ def fit(network: nn.Module, loss: Callable[[int], Tensor], training: dict, *, se
         with torch_seed(seed, f"{purpose}/dropout", step) if has_dropout else contextlib.nullcontext():
             run.step(step, loss)
         due = time.monotonic() - saved > every
-        if due or (step + 1) % check == 0 or step + 1 == training["steps"]:
+        last = step + 1 == training["steps"]
+        if due or last or (step + 1) % check == 0:
             run.stop_if_diverged(checked, step + 1)
             checked = step + 1
+        if due or last:
+            run.stop_if_weights_are_bad(step)
         if due:
             run.save(step + 1)
             saved = time.monotonic()
@@ -96,9 +99,17 @@ class _Run:
     def stop_if_diverged(self, first: int, last: int) -> None:
         bad = (~torch.isfinite(self.losses[first:last])).nonzero()
         if len(bad):
-            kept = self._saved()
-            last = f"the last good checkpoint is '{kept[-1]}'" if kept else "no checkpoint had been written yet"
-            raise DivergedTraining(f"the loss of step {first + int(bad[0])} is not finite; {last}")
+            raise DivergedTraining(f"the loss of step {first + int(bad[0])} is not finite; {self._last_good()}")
+
+    def stop_if_weights_are_bad(self, step: int) -> None:
+        """A finite loss may have had a gradient that was not: look before anything is saved."""
+        tensors = [*self.parameters, *(self.average or [])]
+        if not torch.stack([torch.isfinite(t).all() for t in tensors]).all():
+            raise DivergedTraining(f"the weights after step {step} are not finite; {self._last_good()}")
+
+    def _last_good(self) -> str:
+        kept = self._saved()
+        return f"the last good checkpoint is '{kept[-1]}'" if kept else "no checkpoint had been written yet"
 
     def weights(self) -> dict[str, Tensor]:
         """The network's state dict, its parameters replaced by their average where one is kept."""

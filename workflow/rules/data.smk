@@ -1,13 +1,13 @@
 rule dataset:
     # Raw files, checked against their pinned digests, as arrays.
     input:
-        ancient(book.inputs("dataset")),
+        book.inputs("dataset"),
     output:
         book.outputs("dataset"),
     log:
         book.log("dataset"),
     conda:
-        "../../envs/cpu.yaml"
+        book.environment
     threads: book.threads
     params:
         recipe=book.recipe("dataset"),

@@ -1,13 +1,13 @@
 rule samples:
     # Guided generations (Eqs. 7 and 8).
     input:
-        ancient(book.inputs("samples")),
+        book.inputs("samples"),
     output:
         book.outputs("samples"),
     log:
         book.log("samples"),
     conda:
-        "../../envs/cpu.yaml"
+        book.environment
     threads: book.threads
     params:
         recipe=book.recipe("samples"),
@@ -18,13 +18,13 @@ rule samples:
 rule postprocessed:
     # Generations moved along the postprocessing flow by Dopri5.
     input:
-        ancient(book.inputs("postprocessed")),
+        book.inputs("postprocessed"),
     output:
         book.outputs("postprocessed"),
     log:
         book.log("postprocessed"),
     conda:
-        "../../envs/cpu.yaml"
+        book.environment
     threads: book.threads
     params:
         recipe=book.recipe("postprocessed"),

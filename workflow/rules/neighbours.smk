@@ -1,13 +1,13 @@
 rule neighbours:
     # Nearest real samples of the same class, for every generation of a pool.
     input:
-        ancient(book.inputs("neighbours")),
+        book.inputs("neighbours"),
     output:
         book.outputs("neighbours"),
     log:
         book.log("neighbours"),
     conda:
-        "../../envs/cpu.yaml"
+        book.environment
     threads: book.threads
     params:
         recipe=book.recipe("neighbours"),

@@ -1,13 +1,14 @@
 rule table:
     # A table of the configuration, in four formats.
     input:
-        ancient(book.inputs("table")),
+        book.inputs("table"),
     output:
         book.outputs("table"),
+        report(book.shown("table"), caption="../report/table.rst", category="Tables"),
     log:
         book.log("table"),
     conda:
-        "../../envs/cpu.yaml"
+        book.environment
     threads: book.threads
     params:
         recipe=book.recipe("table"),
@@ -18,13 +19,14 @@ rule table:
 rule figure:
     # A figure of the configuration, as .png and .pdf.
     input:
-        ancient(book.inputs("figure")),
+        book.inputs("figure"),
     output:
         book.outputs("figure"),
+        report(book.shown("figure"), caption="../report/figure.rst", category="Figures"),
     log:
         book.log("figure"),
     conda:
-        "../../envs/cpu.yaml"
+        book.environment
     threads: book.threads
     params:
         recipe=book.recipe("figure"),

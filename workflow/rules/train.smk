@@ -1,13 +1,13 @@
 rule denoiser:
     # A base model, trained by Eq. (2).
     input:
-        ancient(book.inputs("denoiser")),
+        book.inputs("denoiser"),
     output:
         book.outputs("denoiser"),
     log:
         book.log("denoiser"),
     conda:
-        "../../envs/cpu.yaml"
+        book.environment
     threads: book.threads
     params:
         recipe=book.recipe("denoiser"),
@@ -18,13 +18,13 @@ rule denoiser:
 rule classifier:
     # A classifier: noisy for guidance (Eq. 7), clean for features and evaluation.
     input:
-        ancient(book.inputs("classifier")),
+        book.inputs("classifier"),
     output:
         book.outputs("classifier"),
     log:
         book.log("classifier"),
     conda:
-        "../../envs/cpu.yaml"
+        book.environment
     threads: book.threads
     params:
         recipe=book.recipe("classifier"),
@@ -35,13 +35,13 @@ rule classifier:
 rule postprocessor:
     # The rectified flow from generations to their neighbours (Eq. 9).
     input:
-        ancient(book.inputs("postprocessor")),
+        book.inputs("postprocessor"),
     output:
         book.outputs("postprocessor"),
     log:
         book.log("postprocessor"),
     conda:
-        "../../envs/cpu.yaml"
+        book.environment
     threads: book.threads
     params:
         recipe=book.recipe("postprocessor"),

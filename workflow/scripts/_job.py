@@ -13,7 +13,7 @@ from guidance_study.rulebook import RESULTS
 def run(snakemake) -> None:
     """Make the artefact that a rule's job asks for; a StudyError becomes one sentence in the log."""
     jobs.prepare_process(snakemake.threads)
-    address = str(Path(snakemake.output[-1]).parent.relative_to(RESULTS))
+    address = str(Path(snakemake.output[0]).parent.relative_to(RESULTS))
     with progress.logging_to(Path(snakemake.log[0])):
         try:
             jobs.run_job(snakemake.params.recipe, address, Path(RESULTS))

@@ -2,13 +2,15 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]  # names become rule, file and directory names
 PositiveInt = Annotated[int, Field(ge=1)]
 PositiveFloat = Annotated[float, Field(gt=0)]
-Scale = Annotated[float, Field(ge=0)]  # a guidance scale; 1 is unguided everywhere
+Scale = Annotated[
+    float, Field(ge=0), AfterValidator(lambda scale: scale + 0.0)
+]  # 1 is unguided everywhere; -0.0 is 0.0
 Scales = Annotated[list[Scale], Field(min_length=1)]
 
 

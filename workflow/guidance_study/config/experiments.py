@@ -21,7 +21,13 @@ class Evaluation(Spec):
 
     scales: Scales = Field(description="guidance scales (paper: 2.25, 2.50, 2.75, unseen in training)")
     blocks: PositiveInt = Field(3, description="disjoint blocks, measured apart (our guess: 3)")
-    block_size: PositiveInt = Field(description="generations a block (paper: 50000 on CIFAR-10)")
+    block_size: int = Field(ge=10, description="generations a block (paper: 50000 on CIFAR-10)")
+    manifold_k: int = Field(
+        5, ge=1, le=9, description="neighbour whose distance is a ball's radius, for precision to coverage (our guess)"
+    )
+    copy_quantile: float = Field(
+        0.01, gt=0, lt=1, description="near copies: closer than this share of real images is to another (our guess)"
+    )
 
 
 class Arm(Spec):

@@ -81,7 +81,7 @@ def _sentence(problem: dict, data: dict) -> str:
     kind, context = problem["type"], problem.get("ctx", {})
     if kind == "unknown_key":
         path = f"{path}.{context['key']}" if path else context["key"]
-        value = value[context["key"]] if isinstance(value, dict) else None
+        value = next((v for k, v in value.items() if str(k) == context["key"]), None)
         return f"configuration key '{path}' (value {_short(value)}) is unknown; allowed here: {context['allowed']}"
     if kind == "missing":
         return f"configuration key '{path}' is missing; it needs a value"

@@ -2,9 +2,15 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from guidance_study.config.base import PositiveFloat, PositiveInt, Spec
+
+
+def _heads(channels: int) -> int:
+    if channels == 0 or channels < -1:
+        raise ValueError(f"has the value {channels}: it must be -1, or 1 or more")
+    return channels
 
 
 class ResidualMLP(Spec):
@@ -27,7 +33,9 @@ class UNet(Spec):
     attention_resolutions: list[PositiveInt] = Field([], description="downsampling factors at which to attend (paper)")
     channel_mult: list[PositiveInt] = Field([1, 2], min_length=1, description="channel multiple of each level (paper)")
     num_heads: PositiveInt = Field(1, description="attention heads where num_head_channels is -1 (paper)")
-    num_head_channels: int = Field(-1, ge=-1, description="channels of a head; -1: use num_heads (paper)")
+    num_head_channels: Annotated[int, AfterValidator(_heads)] = Field(
+        -1, description="channels of a head; -1: use num_heads (paper)"
+    )
     dropout: float = Field(0.0, ge=0, lt=1, description="dropout probability (paper: 0.1 on CIFAR-10)")
     use_scale_shift_norm: bool = Field(False, description="FiLM conditioning (guided-diffusion's default)")
 

@@ -1,5 +1,7 @@
 """The whole configuration, and the checks that need more than one part of it."""
 
+from typing import Literal
+
 from pydantic import Field, model_validator
 
 from guidance_study.config.base import Name, PositiveInt, Spec
@@ -16,6 +18,7 @@ class Execution(Spec):
     checkpoint_seconds: float = Field(
         60.0, gt=0, description="seconds between checkpoints of a training run (our guess)"
     )
+    environment: Literal["cpu", "cuda"] = Field("cpu", description="envs/<this>.yaml, for --sdm conda (our guess)")
     batch: PositiveInt = Field(2048, description="samples in a batch of inference (our guess)")
 
 

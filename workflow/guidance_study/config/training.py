@@ -52,7 +52,7 @@ class Training(Spec):
         0.999,
         ge=0,
         lt=1,
-        description="decay of the weight average, ramped up from 0 (paper: 0.9999); null: none",
+        description="decay of the weight average after step s, at most (1 + s) / (10 + s) (paper: 0.9999); null: none",
     )
 
     @model_validator(mode="after")

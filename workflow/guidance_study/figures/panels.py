@@ -10,8 +10,6 @@ from guidance_study.config.base import Name, Scale, Spec
 if TYPE_CHECKING:
     import numpy as np
 
-GUIDANCE = {"classifier_free": "Classifier-free guidance", "classifier": "Classifier guidance"}
-
 
 class Panels(Spec):
     """Generations of some experiments at one scale, before and after one postprocessing arm."""
@@ -55,7 +53,7 @@ def read(job, name: str) -> Panel:
 
     samples, dataset = job.inputs[f"samples/{name}"], job.inputs[f"dataset/{name}"].path
     return Panel(
-        title=GUIDANCE[samples.params["guidance"]["kind"]],
+        title=f"{job.params['guidance'][name].capitalize()} guidance",
         before=np.load(samples.path / "samples.npy", mmap_mode="r"),
         after=np.load(job.inputs[f"postprocessed/{name}"].path / "samples.npy", mmap_mode="r"),
         labels=np.load(samples.path / "labels.npy"),

@@ -14,6 +14,7 @@ class ClassifierGuidance(Spec):
     classifier: Name | None = Field(None, description="name in `classifiers`; must be a noisy one")
     gradient_factor: float = Field(1.0, gt=0, description="factor on grad log p(c | x_t) (our guess: 1)")
     short: ClassVar[str] = "cg"
+    title: ClassVar[str] = "classifier"
     conditional: ClassVar[bool] = False
 
     def wrap(self, eps, scale: float, *, classifier, process, **_):

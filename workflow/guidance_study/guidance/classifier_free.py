@@ -10,6 +10,7 @@ class ClassifierFree(Spec):
 
     kind: Literal["classifier_free"]
     short: ClassVar[str] = "cfg"
+    title: ClassVar[str] = "classifier-free"
     conditional: ClassVar[bool] = True  # which base model the rule needs
 
     def wrap(self, eps, scale: float, *, null: int, **_):

@@ -13,6 +13,7 @@ from torchdiffeq import odeint
 from guidance_study.errors import StudyError
 
 Velocity = Callable[[Tensor, Tensor, Tensor | None], Tensor]
+MAX_STEPS = 10_000  # a flow that needs more has blown up
 TIME_SCALE = 1000.0  # networks take time in [0, 1000], as a DDPM's; s in [0, 1] alone would move their embedding little
 
 
@@ -35,6 +36,10 @@ class NonFiniteVelocity(StudyError):
     """The velocity field returned NaN or infinity; the message names the evaluation, s and the sample."""
 
 
+class StiffVelocity(StudyError):
+    """Dopri5's steps underflow or are too many; the message names s and the farthest sample."""
+
+
 @dataclass(frozen=True)
 class Solution:
     """End points (N, *shape) and the function evaluations that the block took."""
@@ -52,18 +57,18 @@ def solve(v: Velocity, start: Tensor, label: Tensor | None, rtol: float, atol: f
           norm=per_sample_norm) -> Solution:  # fmt: skip
     """Integrate dz/ds = v(z, s, c) from z(0) = start to s = 1 by Dopri5; all samples share their steps.
 
-    `first` is the index of the block's first sample, for messages. Raises NonFiniteVelocity.
+    `first` is the index of the block's first sample, for messages. Raises NonFiniteVelocity, StiffVelocity.
     """
-    nfe = 0
+    nfe, last = 0, (0.0, start)
 
     def field(s, z):
-        nonlocal nfe
-        nfe += 1
+        nonlocal nfe, last
+        nfe, last = nfe + 1, (float(s), z)
         value = v(z, s.expand(len(z)).to(z.dtype), label)
         if not torch.isfinite(value).all():
             bad = int((~torch.isfinite(value)).flatten(1).any(1).nonzero()[0])
             raise NonFiniteVelocity(
-                f"the velocity is not finite at evaluation {nfe} (s = {float(s):.4f}) for sample {first + bad}"
+                f"the velocity is not finite at evaluation {nfe} (s = {last[0]:.4f}) for sample {first + bad}"
             )
         return value
 
@@ -71,5 +76,13 @@ def solve(v: Velocity, start: Tensor, label: Tensor | None, rtol: float, atol: f
         return Solution(start, 0)
     # Times in float64: torchdiffeq steps in their precision, and float32 steps underflow at tight tolerances.
     times = torch.tensor([0.0, 1.0], dtype=torch.float64, device=start.device)
-    path = odeint(field, start, times, rtol=rtol, atol=atol, method="dopri5", options={"norm": norm})
+    options = {"norm": norm, "max_num_steps": MAX_STEPS}
+    try:
+        path = odeint(field, start, times, rtol=rtol, atol=atol, method="dopri5", options=options)
+    except AssertionError as error:  # torchdiffeq's way to say that steps underflow or are too many
+        far = int(last[1].flatten(1).abs().amax(1).argmax())
+        raise StiffVelocity(
+            f"Dopri5 gave up at s = {last[0]:.4f} after {nfe} evaluations ({error}); the farthest sample is"
+            f" {first + far}; train the postprocessor longer or loosen rtol and atol"
+        ) from None
     return Solution(path[-1], nfe)

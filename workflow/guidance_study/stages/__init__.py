@@ -12,23 +12,25 @@ from dataclasses import dataclass
 class Stage:
     """A stage's code version and the files of its artefacts, which lie at results/<stage>/<label>-<key>/.
 
-    `published`: the folder below results/ where copies stand under the readable name alone.
+    `published`: the folder below results/ where copies stand under the readable name alone; `shown`: the file that
+    Snakemake's report shows.
     """
 
     version: int
     files: tuple[str, ...]
     published: str | None = None
+    shown: str | None = None
 
 
 STAGES: dict[str, Stage] = {
     "dataset": Stage(1, ("train.npy", "train_labels.npy", "held_out.npy", "held_out_labels.npy")),
     "denoiser": Stage(1, ("weights.safetensors", "losses.npy")),
     "classifier": Stage(1, ("weights.safetensors", "losses.npy")),
-    "samples": Stage(1, ("samples.npy", "labels.npy", "scales.npy")),
+    "samples": Stage(1, ("samples.npy", "labels.npy")),
     "neighbours": Stage(1, ("index.npy", "distance.npy")),
     "postprocessor": Stage(1, ("weights.safetensors", "losses.npy")),
     "postprocessed": Stage(1, ("samples.npy",)),
     "measures": Stage(1, ("measures.json",)),
-    "table": Stage(1, ("table.csv", "table.md", "table.html", "table.tex"), published="tables"),
-    "figure": Stage(1, ("figure.png", "figure.pdf"), published="figures"),
+    "table": Stage(1, ("table.csv", "table.md", "table.html", "table.tex"), published="tables", shown="table.html"),
+    "figure": Stage(1, ("figure.png", "figure.pdf"), published="figures", shown="figure.png"),
 }

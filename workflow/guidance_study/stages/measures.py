@@ -37,7 +37,8 @@ class Judge:
         self.features = {part: features(self.network, images) for part, images in self.real.items()}
         self.gaussian = {part: Gaussian.of(f) for part, f in self.features.items()}
         self.pixels = self.real["train"].reshape(len(self.real["train"]), -1)
-        self.threshold = copy_threshold(self.pixels)
+        self.threshold = copy_threshold(self.pixels, job.params["copy_quantile"])
+        self.k = job.params["manifold_k"]
 
     def measure(self, samples: np.ndarray, labels: np.ndarray) -> list[dict]:
         """[{metric, reference, value}] of one block of samples (N, *shape)."""
@@ -48,7 +49,7 @@ class Judge:
         mine = Gaussian.of(seen)
         for part, gaussian in self.gaussian.items():
             rows.append(("frechet", part, frechet_distance(mine, gaussian)))
-            rows += [(metric, part, value) for metric, value in prdc(self.features[part], seen).items()]
+            rows += [(metric, part, value) for metric, value in prdc(self.features[part], seen, self.k).items()]
         return [{"metric": m, "reference": r, "value": v} for m, r, v in rows]
 
 

@@ -43,7 +43,7 @@ def generate(denoiser, process, guidance, params: dict, shape: tuple[int, ...], 
 
 
 def make(job: Job) -> None:
-    """Files: samples.npy (n, *shape) float32; labels.npy (n,) int64; scales.npy (n,) float64."""
+    """Files: samples.npy (n, *shape) float32; labels.npy (n,) int64. Scales come in the order of the parameters."""
     params, device = job.params, set_up()
     source = job.inputs["denoiser"]
     denoiser, process = load_denoiser(source)
@@ -68,5 +68,4 @@ def make(job: Job) -> None:
         parts.append(part.cpu())
     np.save(job.out / "samples.npy", torch.cat(parts).numpy())
     np.save(job.out / "labels.npy", np.arange(params["n"]) % params["classes"])
-    np.save(job.out / "scales.npy", scales)
     job.facts["nfe"] = params["sampler"]["steps"]
