@@ -1,6 +1,7 @@
 """`python -m guidance_study`: look at the plan, explain a result, verify the store, run without Snakemake."""
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -19,6 +20,9 @@ def main(arguments: list[str] | None = None) -> int:
     except (ConfigError, StudyError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # the reader of a pipe, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
 
 
 def _plan(options):
