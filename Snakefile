@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
 
 from guidance_study.config import loading
 from guidance_study.errors import StudyError
-from guidance_study.rulebook import Rulebook
+from guidance_study.rulebook import Rulebook, warn_of_changed_code
 
 
 configfile: "config.yaml"
@@ -27,8 +27,10 @@ except loading.ConfigError as error:
     raise WorkflowError(str(error)) from None
 
 book = Rulebook(study)
-if workflow.is_main_process and not workflow.dryrun:
-    book.publish()
+if workflow.is_main_process:
+    warn_of_changed_code()
+    if not workflow.dryrun:
+        book.publish()
 
 
 wildcard_constraints:

@@ -26,16 +26,18 @@ def package(tmp_path, monkeypatch):
     copy = tmp_path / "guidance_study"
     shutil.copytree(code_digests.PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(code_digests, "PACKAGE", copy)
-    code_digests._imports.cache_clear()
+    monkeypatch.setattr(code_digests, "RECORD", tmp_path / "code_digests.json")
+    code_digests._module.cache_clear()
+    code_digests.record(list(STAGES))  # of the present code, whatever the project's own record says
     yield copy
-    code_digests._imports.cache_clear()
+    code_digests._module.cache_clear()
 
 
 def edit(path, old, new):
     text = path.read_text()
     assert old in text
     path.write_text(text.replace(old, new))
-    code_digests._imports.cache_clear()
+    code_digests._module.cache_clear()
 
 
 def changed(problems):

@@ -21,7 +21,7 @@ MISTAKES = {
     "k above smallest class": ({"experiments": {"digits_cfg": {"arms": [{"space": "pixels", "k": 140, "postprocessor": "digits"}]}}}, ["experiments.digits_cfg.arms[0].k", "140", "at most 139"]),
     "unknown dataset": ({"models": {"digits_conditional": {"dataset": "mnist"}}}, ["models.digits_conditional.dataset", "'mnist'", "digits"]),
     "unknown dataset kind": ({"datasets": {"digits": {"kind": "mnist"}}}, ["datasets.digits.kind", "'mnist'", "digits"]),
-    "unknown network kind": ({"networks": {"mlp": {"kind": "resnet"}}}, ["networks.mlp", "resnet", "residual_mlp"]),
+    "unknown network kind": ({"networks": {"mlp": {"kind": "resnet"}}}, ["networks.mlp.kind", "'resnet'", "residual_mlp"]),
     "missing experiment": ({"tables": {"table_digits": {"experiments": ["digits_cgf"]}}}, ["tables.table_digits.experiments[0]", "'digits_cgf'", "digits_cfg"]),
     "table without its scale": ({"tables": {"table_digits": {"scales": [7.0]}}}, ["tables.table_digits.scales[0]", "7.0", "2.25"]),
     "table without its arm": ({"tables": {"table_digits": {"arms": ["pixels_k7"]}}}, ["tables.table_digits.arms[0]", "'pixels_k7'", "pixels_k20"]),
@@ -47,7 +47,9 @@ MISTAKES = {
     "evaluator without a seed of its own": ({"seeds": [0, 1], "classifiers": {"digits_evaluator": {"seed": None}}}, ["experiments.digits_cfg.evaluator", "'digits_evaluator'", "seed of its own"]),
     "evaluator under another name": ({"classifiers": {"digits_features": {"seed": 0}, "judge": {"dataset": "digits", "network": {"kind": "mlp"}, "training": {"steps": 600, "batch": 128, "lr": 0.002, "schedule": "cosine"}}}, "experiments": {"digits_cfg": {"evaluator": "judge"}}}, ["experiments.digits_cfg.arms[1].space", "'features'", "another classifier"]),
     "a key that is no text": ({"networks": {"mlp": {True: 1}}}, ["networks.mlp.True", "1", "width"]),
-    "a name that is no name": ({"seeds": [0], "networks": {"My Net": {"kind": "residual_mlp"}}}, ["networks.My Net", "pattern"]),
+    "a pool too small": ({"experiments": {"digits_cfg": {"pool": {"n": 29}}}}, ["experiments.digits_cfg.pool.n", "29", "at least 30"]),
+    "no guiding classifier": ({"experiments": {"digits_cg": {"guidance": {"classifier": None}}}}, ["experiments.digits_cg.guidance.classifier", "None", "allowed are digits_noisy"]),
+    "a name that is no name": ({"seeds": [0], "networks": {"My Net": {"kind": "residual_mlp"}}}, ["networks.My Net", "lower-case"]),
 }  # fmt: skip
 
 

@@ -166,7 +166,7 @@ def test_unet_ancestral_sampling_one_flow_per_scale_and_two_seeds(project, tiny)
             "digits_cfg": {"sampler": {"kind": "ancestral"}, "arms": [own]},
             "digits_cg": {"arms": [own]},
         },
-        "tables": {"table_digits": {"arms": None}},
+        "tables": {"table_digits": {"arms": None}, "table_digits_quality": {"arms": None}},
         "figures": {name: {"arm": "pixels_k3_own"} for name in ("fig_digits_samples", "fig_digits_pca")},
     }
     config = merge(merge(tiny, read(TOP / "config" / "digits_unet.yaml")), changes)

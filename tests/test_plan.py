@@ -59,7 +59,7 @@ def test_changing_k_keeps_models_and_samples(parsed):
     arms = [{"space": "features", "k": 7, "postprocessor": "digits"}]
     keep = "dataset", "denoiser", "classifier", "samples"
     changes = {"experiments": {"digits_cfg": {"arms": arms}, "digits_cg": {"arms": arms}}}
-    changes |= {"tables": {"table_digits": {"arms": None}}}
+    changes |= {"tables": {"table_digits": {"arms": None}, "table_digits_quality": {"arms": None}}}
     changes |= {"figures": {f: {"arm": "features_k7"} for f in ("fig_digits_samples", "fig_digits_pca")}}
     before, after = Plan(parsed()), Plan(parsed(changes))
     assert addresses(before, *keep) == addresses(after, *keep)

@@ -29,8 +29,9 @@ def measured(seeds=(0,), scales=(2.25, 2.5)) -> pd.DataFrame:
         for seed, scale, (i, (state, arm)), reference, b in itertools.product(
             seeds, scales, enumerate(states), ["train", "held_out"], range(3))
     ]  # fmt: skip
-    real = {"experiment": "e", "state": "real", "metric": "frechet", "reference": "train", "value": 7.0, "seed": 0}
-    return pd.DataFrame([*rows, real])
+    shared = {"experiment": "e", "state": "real", "metric": "frechet", "reference": "train", "value": 7.0}
+    real = [shared | {"seed": seed, "scale": scale} for seed in seeds for scale in scales]
+    return pd.DataFrame([*rows, *real])
 
 
 def params(**changes) -> dict:
@@ -58,15 +59,16 @@ def test_rows_and_columns_stand_in_the_papers_order():
     assert [c for c in table.columns if c[0]] == [
         ("training set", "2.25"), ("training set", "2.5"), ("held-out set", "2.25"), ("held-out set", "2.5"),
     ]  # fmt: skip
-    assert table[("", "Post.")].tolist() == ["no", "yes", "retrieval control"]
-    assert table[("training set", "2.5")].tolist()[0] == "26.00 ± 1.00"
+    assert table[("", "Post.")].tolist() == ["-", "no", "yes", "retrieval control"]
+    assert table[("training set", "2.5")].tolist()[:2] == ["7.00", "26.00 ± 1.00"]
+    assert pd.isna(table[("held-out set", "2.5")].tolist()[0])
 
 
 def test_experiments_of_one_guidance_are_told_apart():
     two = pd.concat([measured(), measured().assign(experiment="f")])
     both = params() | {"settings": {"e": SETTING, "f": SETTING}}
     table = pivot(summarise(two, both), both)
-    assert table[("", "Experiment")].tolist() == ["e"] * 3 + ["f"] * 3
+    assert table[("", "Experiment")].tolist() == ["e"] * 4 + ["f"] * 3
 
 
 def test_scales_that_are_close_have_columns_of_their_own():
@@ -77,7 +79,7 @@ def test_scales_that_are_close_have_columns_of_their_own():
 def test_controls_references_and_arms_can_be_chosen():
     chosen = params(controls=False, references=["held_out"], arms=[])
     table = pivot(summarise(measured(), chosen), chosen)
-    assert table[("", "Post.")].tolist() == ["no"]
+    assert table[("", "Post.")].tolist() == ["no"]  # held-out images are not compared with themselves
     assert {top for top, _ in table.columns} == {"", "held-out set"}
 
 
@@ -90,7 +92,7 @@ def test_every_format_carries_title_numbers_and_notes():
         assert "26.00" in document, suffix
         assert "3 disjoint blocks of 200 generations" in document, suffix
         assert "1438 training" in document, suffix
-        assert "stand at 7.00" in document, suffix
+        assert "7.00" in document, suffix
         assert "retrieval control" in document, suffix
     assert r"26.00 $\pm$ 1.00" in text[".tex"]
     assert text[".md"].startswith("**T**")

@@ -79,10 +79,11 @@ def run(options) -> int:
     from guidance_study import jobs
     from guidance_study.progress import log
     from guidance_study.publishing import publish_all
-    from guidance_study.rulebook import Lock, export_settings, write_index
+    from guidance_study.rulebook import Lock, export_settings, warn_of_changed_code, write_index
     from guidance_study.store import Store
 
     study, planned, targets = _plan(options)
+    warn_of_changed_code()
     export_settings(study)
     jobs.prepare_process(study.execution.threads)
     store = Store(options.results)

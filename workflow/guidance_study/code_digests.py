@@ -25,7 +25,7 @@ def digest(stage: str) -> str:
     """SHA-256 of a stage's import closure."""
     total = hashlib.sha256()
     for name in sorted(closure(f"stages.{stage}")):
-        total.update(f"{name}\n{stripped(_path(name).read_text(encoding='utf-8'))}\n".encode())
+        total.update(f"{name}\n{_module(name)[1]}\n".encode())
     return total.hexdigest()
 
 
@@ -37,14 +37,16 @@ def closure(start: str) -> set[str]:
         if name in found or name in NEUTRAL or name.split(".")[0] == "config":
             continue  # the configuration reaches a stage only as parameters, which are in the recipe
         found.add(name)
-        queue += _imports(name)
+        queue += _module(name)[0]
     return found
 
 
 @cache
-def _imports(name: str) -> list[str]:
+def _module(name: str) -> tuple[list[str], str]:
+    """The package's modules that a module imports, and its stripped source; a run reads every module once."""
+    source = _path(name).read_text(encoding="utf-8")
     names = []
-    for node in ast.walk(ast.parse(_path(name).read_text(encoding="utf-8"))):
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -54,7 +56,7 @@ def _imports(name: str) -> list[str]:
             if seam in SEAMS:
                 names += [f"guidance_study.{seam}.{p.stem}" for p in (PACKAGE / seam).glob("[a-z]*.py")]
     inside = [n.removeprefix("guidance_study.") for n in names if n.startswith("guidance_study.")]
-    return [n for n in inside if _path(n).is_file()]
+    return [n for n in inside if _path(n).is_file()], stripped(source)
 
 
 def _path(name: str) -> Path:

@@ -148,16 +148,17 @@ def _cuda():
 
 @cache
 def _commit() -> str | None:
-    """The commit of the code, with a mark where tracked files differ from it; None outside a checkout."""
-    here = Path(__file__).parent
+    """The commit of the code, marked -dirty where files of the project differ or are new; None outside a checkout."""
+
+    def git(*arguments: str) -> str:
+        here = Path(__file__).parents[1]
+        done = subprocess.run(["git", *arguments], cwd=here, capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
     try:
-        name = subprocess.run(
-            ["git", "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"],
-            cwd=here, capture_output=True, text=True, check=True,
-        )  # fmt: skip
+        return git("rev-parse", "HEAD") + ("-dirty" if git("status", "--porcelain", "--", ".") else "")
     except (OSError, subprocess.CalledProcessError):
         return None
-    return name.stdout.strip()
 
 
 @cache

@@ -9,12 +9,15 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from guidance_study import networks
+from guidance_study.errors import StudyError
 from guidance_study.jobs import SETTINGS, Input, setting
 
 
 def device() -> torch.device:
     """Where computation runs: the setting `device` of the run, else a GPU where there is one, else the CPU."""
     wanted = os.environ.get(SETTINGS + "DEVICE")
+    if wanted not in (None, "cpu", "cuda"):
+        raise StudyError(f"{SETTINGS}DEVICE has the value '{wanted}': allowed are cpu and cuda")
     return torch.device(wanted or ("cuda" if torch.cuda.is_available() else "cpu"))
 
 

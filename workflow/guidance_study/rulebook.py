@@ -3,8 +3,10 @@
 import contextlib
 import fcntl
 import os
+import sys
 from pathlib import Path
 
+from guidance_study import code_digests
 from guidance_study.config.study import Study
 from guidance_study.errors import StudyError
 from guidance_study.jobs import SETTINGS
@@ -88,6 +90,12 @@ class Lock:
 
     def __exit__(self, *_):
         self._file.close()
+
+
+def warn_of_changed_code() -> None:
+    """Say on stderr where code changed without a new version: results made before the change would be kept."""
+    for problem in code_digests.check():
+        print(f"warning: {problem}", file=sys.stderr)
 
 
 def export_settings(study: Study) -> None:

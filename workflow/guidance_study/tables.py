@@ -1,10 +1,12 @@
 """Tables: from measured rows to a tidy summary, the paper's form, and the notes that say what the numbers are."""
 
+from html import escape
+
 import pandas as pd
 
 from guidance_study.recipes import shown
 
-STATES = {"before": "no", "after": "yes", "retrieval": "retrieval control"}
+STATES = {"real": "-", "before": "no", "after": "yes", "retrieval": "retrieval control"}
 METRICS = {
     "frechet": "Fréchet distance", "accuracy": "accuracy", "precision": "precision", "recall": "recall",
     "density": "density", "coverage": "coverage", "near_copies": "near copies",
@@ -20,7 +22,8 @@ def summarise(rows: pd.DataFrame, params: dict) -> pd.DataFrame:
     means where there are several seeds, else over the disjoint blocks of generations; `spread_over` says which.
     """
     spec = params["spec"]
-    rows = rows[rows["metric"].isin(spec["metrics"]) & rows["state"].isin(STATES)].copy()
+    rows = rows[rows["metric"].isin(spec["metrics"])].copy()
+    rows = rows[(rows["state"] != "real") | (rows["experiment"] == rows["experiment"].iloc[0])]  # the same for all
     rows["arm"] = rows["arm"].fillna("")
     rows["reference"] = rows["reference"].fillna(NO_REFERENCE)
     rows = rows[rows["reference"].isin([*spec["references"], NO_REFERENCE])]
@@ -51,12 +54,14 @@ def pivot(summary: pd.DataFrame, params: dict) -> pd.DataFrame:
         chosen = arms.get(arm, {"space": "-", "k": "-", "train_on": "pool"})
         own = " (one flow a scale)" if chosen["train_on"] == "own_scale" else ""
         line = {"Experiment": experiment} if titles.count(guidance) > 1 else {}
+        guidance = "none: real held-out images" if state == "real" else guidance
         line |= {"Guidance": guidance, "NN space": chosen["space"] + own, "k": str(chosen["k"]), "Post.": STATES[state]}
         for row in part.itertuples():
             head = [REFERENCES.get(row.reference)] if row.reference != NO_REFERENCE else []
             head = [METRICS[row.metric], *head] if several else head or [METRICS[row.metric]]
-            line[(", ".join(head), shown(row.scale))] = _number(row.mean, row.spread)
-        place = list(settings).index(experiment), list(arms).index(arm) if arm else -1, list(STATES).index(state)
+            line[(", ".join(head), shown(row.scale))] = _number(row.metric, row.mean, row.spread)
+        place = state != "real", list(settings).index(experiment), list(arms).index(arm) if arm else -1
+        place += (list(STATES).index(state),)
         lines.append((place, line))
     table = pd.DataFrame([line for _, line in sorted(lines, key=lambda pair: pair[0])])
     measured = [c for c in table.columns if isinstance(c, tuple)]
@@ -72,8 +77,8 @@ def _column_order(columns: list[tuple[str, str]]):
     return lambda column: (heads.index(column[0]), float(column[1]))
 
 
-def _number(mean: float, spread: float) -> str:
-    digits = 3 if abs(mean) < 1 else 2
+def _number(metric: str, mean: float, spread: float) -> str:
+    digits = 2 if metric in ("frechet", "density") else 3
     return f"{mean:.{digits}f}" + ("" if pd.isna(spread) else f" ± {spread:.{digits}f}")
 
 
@@ -83,21 +88,20 @@ def notes(rows: pd.DataFrame, contents: list[dict], params: dict) -> list[str]:
     seeds, blocks = sorted(rows["seed"].unique().tolist()), int(rows["block"].max()) + 1
     size, real = contents[0]["generations_per_block"], contents[0]["real"]
     over = f"{len(seeds)} training seeds" if len(seeds) > 1 else "the blocks"
+    plural = "s" if len(seeds) > 1 else ""
+    spread = f"; ± is the standard deviation over {over}" if len(seeds) > 1 or blocks > 1 else ""
     sentences = [
-        f"{blocks} disjoint blocks of {size} generations a scale, against {real['train']} training and"
-        f" {real['held_out']} held-out real images; training seeds {', '.join(map(str, seeds))};"
-        f" ± is the standard deviation over {over}.",
+        f"{blocks} disjoint block{'s' if blocks > 1 else ''} of {size} generations a scale, against {real['train']}"
+        f" training and {real['held_out']} held-out real images;"
+        f" training seed{plural} {', '.join(map(str, seeds))}{spread}.",
         "Features: the penultimate layer of an evaluation classifier that feeds no neighbour space. Fréchet distances"
         " compare only within one such network and one sample size.",
+        f"First row: the {real['held_out']} held-out real images in the generations' place, for orientation; being"
+        " fewer, they stand farther than as many as a block's would.",
     ]
-    if spec["controls"]:
+    if spec["controls"] and (rows["state"] == "retrieval").any():
         sentences.append(
             "Retrieval control: each generation replaced by a random one of its k nearest training images of its class."
-        )
-    floor = rows[(rows["state"] == "real") & (rows["metric"] == "frechet")]["value"]
-    if "frechet" in spec["metrics"] and len(floor):
-        sentences.append(
-            f"The {real['held_out']} held-out real images themselves stand at {floor.mean():.2f} from the training set."
         )
     first = next(iter(settings.values()))
     if set(spec["metrics"]) & {"precision", "recall", "density", "coverage"}:
@@ -105,7 +109,8 @@ def notes(rows: pd.DataFrame, contents: list[dict], params: dict) -> list[str]:
     if "near_copies" in spec["metrics"]:
         sentences.append(
             "Near copies: generations closer to a training image, in pixels, than"
-            f" {1 - first['copy_quantile']:.0%} of the training images are to another."
+            f" {1 - first['copy_quantile']:.0%} of the training images are to another; retrieval's are"
+            " copies by construction."
         )
     return sentences + [_setting_note(name, setting) for name, setting in settings.items()]
 
@@ -132,12 +137,13 @@ def render(table: pd.DataFrame, title: str, below: list[str]) -> dict[str, str]:
     head = "| " + " | ".join(flat.columns) + " |\n|" + " --- |" * len(flat.columns) + "\n"
     body = "".join("| " + " | ".join(row) + " |\n" for row in flat.fillna("").to_numpy())
     markdown = f"**{title}**\n\n{head}{body}\n" + "\n".join(f"- {note}" for note in below) + "\n"
-    listed = "\n".join(f"<li>{note}</li>" for note in below)
+    listed = "\n".join(f"<li>{escape(note)}</li>" for note in below)
+    body_html = table.to_html(index=False, na_rep="", border=0).replace('halign="left"', 'style="text-align:center"')
     html = (
-        f'<!doctype html>\n<meta charset="utf-8">\n<title>{title}</title>\n'
+        f'<!doctype html>\n<meta charset="utf-8">\n<title>{escape(title)}</title>\n'
         "<style>body{font-family:sans-serif;margin:2em}table{border-collapse:collapse}"
         "th,td{padding:.3em .8em;border-bottom:1px solid #ccc;text-align:right}</style>\n"
-        f"<h1>{title}</h1>\n{table.to_html(index=False, na_rep='', border=0)}\n<ul>\n{listed}\n</ul>\n"
+        f"<h1>{escape(title)}</h1>\n{body_html}\n<ul>\n{listed}\n</ul>\n"
     )
     tex = table.to_latex(index=False, na_rep="", multicolumn_format="c", escape=True).replace("±", r"$\pm$")
     tex = f"% {title}\n{tex}" + "".join(f"% {note}\n" for note in below)

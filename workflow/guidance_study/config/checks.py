@@ -70,6 +70,12 @@ def _experiment(at: str, experiment: Experiment, study) -> None:
             " needs a seed of its own, or the seeds' distances would not compare"
         )
     _distinct(f"{at}.pool.scales", experiment.pool.scales)
+    fewest = len(experiment.pool.scales) * study.datasets[model.dataset].facts().classes
+    if experiment.pool.n < fewest:
+        raise ValueError(
+            f"configuration key '{at}.pool.n' has the value {experiment.pool.n}: at least {fewest}, one of every class"
+            " at every scale"
+        )
     _distinct(f"{at}.evaluation.scales", experiment.evaluation.scales)
     smallest = min(study.datasets[model.dataset].facts().train_counts)
     for i, arm in enumerate(experiment.arms):
@@ -103,7 +109,9 @@ def _guidance(at: str, experiment: Experiment, model, study) -> None:
             f" must be {needed}"
         )
     if hasattr(guidance, "classifier"):
-        _known(f"{at}.classifier", guidance.classifier, study.classifiers)
+        noisy = [name for name, c in study.classifiers.items() if c.process == model.process]
+        if guidance.classifier not in study.classifiers:
+            _known(f"{at}.classifier", guidance.classifier, noisy)
         _same_dataset(f"{at}.classifier", guidance.classifier, model, study)
         if study.classifiers[guidance.classifier].process != model.process:
             raise ValueError(

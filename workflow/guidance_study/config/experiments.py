@@ -34,7 +34,7 @@ class Arm(Spec):
     """One way of postprocessing: a neighbour space, k, and what the flow was trained on."""
 
     space: Name = Field(description="name in `embeddings`: where neighbours are sought (paper, Tab. S1)")
-    k: PositiveInt = Field(20, description="nearest neighbours to draw targets from (paper: 20)")
+    k: PositiveInt = Field(20, description="nearest neighbours to draw targets from (paper: 20 and 40 on CIFAR-10)")
     postprocessor: Name = Field(description="name in `postprocessors`")
     train_on: Literal["pool", "own_scale"] = Field(
         "pool",

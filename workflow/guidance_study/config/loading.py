@@ -88,6 +88,11 @@ def _sentence(problem: dict, data: dict) -> str:
     if kind == "value_error":
         message = str(context["error"])
         return f"configuration key '{path}': {message}" if path else message
+    if kind == "union_tag_invalid":
+        allowed = context["expected_tags"].replace("'", "")
+        return f"configuration key '{path}.kind' has the value '{context['tag']}': allowed are {allowed}"
+    if kind == "string_pattern_mismatch":
+        return f"configuration key '{path}': a name has lower-case letters, digits and _ and begins with a letter"
     message = problem["msg"][0].lower() + problem["msg"][1:]
     hint = ""
     if isinstance(value, str) and kind in ("float_type", "int_type"):

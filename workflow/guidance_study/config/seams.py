@@ -10,6 +10,14 @@ from pydantic import Field
 
 from guidance_study.config.base import Spec
 
+# What a class must have besides `kind`, so that a new file fails at once and by name.
+NEEDED = {
+    "datasets": ("facts", "missing", "load"),
+    "guidance": ("short", "title", "conditional", "wrap"),
+    "embeddings": ("embed",),
+    "figures": ("needs", "draw"),
+}
+
 
 @cache
 def kinds(package: str) -> dict[str, type[Spec]]:
@@ -21,6 +29,9 @@ def kinds(package: str) -> dict[str, type[Spec]]:
         for value in vars(module).values():
             spec = isinstance(value, type) and issubclass(value, Spec) and value.__module__ == module.__name__
             if spec and "kind" in value.model_fields:
+                lacking = [name for name in NEEDED[package] if not hasattr(value, name)]
+                if lacking:
+                    raise ImportError(f"class {value.__name__} in {info.name}.py lacks {', '.join(lacking)}")
                 found[value.model_fields["kind"].annotation.__args__[0]] = value
     return dict(sorted(found.items()))
 

@@ -40,8 +40,12 @@ class Solver(Spec):
 class Training(Spec):
     """One optimisation run."""
 
-    steps: PositiveInt = Field(description="optimiser steps (paper)")
-    batch: PositiveInt = Field(description="samples a step (paper)")
+    steps: PositiveInt = Field(
+        description="optimiser steps (our guess for digits; the paper states its own for other data)"
+    )
+    batch: PositiveInt = Field(
+        description="samples a step (our guess for digits; the paper states its own for other data)"
+    )
     optimizer: Literal["adam", "adamw"] = Field("adamw", description="AdamW or Adam (paper)")
     lr: PositiveFloat = Field(description="learning rate (lost in the paper: our guess)")
     weight_decay: float = Field(0.01, ge=0, description="AdamW's decoupled decay (our guess: its default)")
@@ -68,7 +72,7 @@ class Model(Spec):
     dataset: Name = Field(description="name in `datasets`")
     process: Name = Field(description="name in `processes`")
     network: Name = Field(description="name in `networks`")
-    conditional: bool = Field(description="whether the network sees the class (paper)")
+    conditional: bool = Field(description="whether the network sees the class, as guidance kinds need it (paper)")
     class_dropout: float = Field(
         0.1, ge=0, lt=1, description="probability of training without the class, if conditional (our guess)"
     )

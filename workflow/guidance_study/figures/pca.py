@@ -40,7 +40,8 @@ class PCAFigure(Panels):
             row[0].set_ylabel(f"component 2 ({share[1]:.0f} % of variance)")
             for axis in row:
                 axis.set_xlabel(f"component 1 ({share[0]:.0f} %)")
-        drawn.suptitle(self.title)
+        about = f"grey: training data; numbers: median of each class's training data; flow: {self.arm}"
+        drawn.suptitle(f"{self.title}\n({about})")
         return drawn
 
     def _scatter(self, axis, title, points, labels, real, real_labels) -> None:

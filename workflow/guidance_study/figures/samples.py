@@ -12,32 +12,44 @@ class SamplesFigure(Panels):
     """One column a class; a red frame marks what the evaluator takes for another class."""
 
     kind: Literal["samples"]
-    per_class: PositiveInt = Field(
-        5, description="generations shown of each class, the first ones by index (our guess)"
+    per_class: PositiveInt = Field(5, description="generations shown of each class (our guess)")
+    choose: Literal["first", "most_moved"] = Field(
+        "most_moved", description="the first ones by index, or those that the flow moves farthest (our guess)"
     )
 
     def draw(self, job):
         """The matplotlib figure: a row for each experiment, before on the left, after on the right."""
         from guidance_study import style
 
-        drawn, axes = style.figure(len(self.experiments), 2, 7.2, 0.4 + 2.25 * len(self.experiments))
+        drawn, axes = style.figure(len(self.experiments), 2, 7.2, 0.6 + 2.25 * len(self.experiments))
         for row, name in zip(axes, self.experiments, strict=True):
             panel = read(job, name)
+            chosen = self._chosen(panel)
             for axis, images, when in zip(row, (panel.before, panel.after), ("before", "after"), strict=True):
-                self._grid(axis, images, panel)
+                self._grid(axis, images, chosen, panel)
                 axis.set_title(f"{panel.title}, {when}")
-        drawn.suptitle(f"{self.title}\n(columns: classes; red frame: the evaluator sees another class)")
+        which = "that the flow moves farthest" if self.choose == "most_moved" else "first by index"
+        about = f"of each class those {which}, by {self.arm}\nred frame: the evaluator sees another class"
+        drawn.suptitle(f"{self.title}\n{about}")
         return drawn
 
-    def _grid(self, axis, images, panel) -> None:
+    def _chosen(self, panel):
+        """Indices (per_class, classes) of the generations shown."""
+        import numpy as np
+
+        moved = np.square(panel.after - panel.before).reshape(len(panel.labels), -1).sum(1)
+        order = np.argsort(-moved, kind="stable") if self.choose == "most_moved" else np.arange(len(moved))
+        classes = int(panel.real_labels.max()) + 1
+        return np.stack([order[panel.labels[order] == c][: self.per_class] for c in range(classes)], axis=1)
+
+    def _grid(self, axis, images, chosen, panel) -> None:
         import numpy as np
         from matplotlib.patches import Rectangle
 
         from guidance_study.models import features, predicted
         from guidance_study.style import WRONG
 
-        classes = int(panel.real_labels.max()) + 1
-        chosen = np.stack([np.flatnonzero(panel.labels == c)[: self.per_class] for c in range(classes)], axis=1)
+        classes = chosen.shape[1]
         tiles = images[chosen.ravel()]
         channels, height, width = tiles.shape[1:]
         gap = max(1, height // 8)
