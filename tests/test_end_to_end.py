@@ -46,7 +46,7 @@ def test_every_output_is_there_and_says_what_it_is(built):
     text = (folder / "results" / "tables" / "table_digits.md").read_text()
     assert "3 disjoint blocks of 60 generations" in text
     assert "retrieval control" in text
-    assert "training seeds 0" in text
+    assert "training seed 0;" in text
     index = (folder / "results" / "index.tsv").read_text().splitlines()
     assert index[0] == "address\tname"
     addresses = {line.split("\t")[0] for line in index[1:]}
