@@ -55,10 +55,6 @@ class Job:
     checkpoints: Path
     facts: dict = field(default_factory=dict)  # deterministic numbers for the manifest: NFE, parameters, ...
 
-    def inputs_of(self, role: str) -> dict[str, Input]:
-        """The inputs called `role/<name>`, by name."""
-        return {key.split("/", 1)[1]: value for key, value in self.inputs.items() if key.startswith(role + "/")}
-
 
 def setting(name: str, default: float) -> float:
     """An execution setting: a number that cannot change results, from the environment of the run."""
