@@ -17,7 +17,7 @@ jobs.prepare_process(1)
 
 import torch  # noqa: E402 - after the thread counts are fixed
 from guidance_study import networks  # noqa: E402
-from guidance_study.config import load  # noqa: E402
+from guidance_study.config.loading import load  # noqa: E402
 
 TOP = Path(__file__).resolve().parents[1]
 

@@ -12,7 +12,7 @@ TOP = Path(__file__).resolve().parents[2]
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; errors of the user's are one sentence on stderr and exit status 2."""
-    from guidance_study.config import ConfigError
+    from guidance_study.config.loading import ConfigError
 
     options = _parser().parse_args(arguments)
     try:
@@ -26,7 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _plan(options):
-    from guidance_study.config import load
+    from guidance_study.config.loading import load
     from guidance_study.plan import Plan
 
     study = load([options.config, *options.configfile])

@@ -16,7 +16,7 @@ from guidance_study.store import atomic_write
 
 PACKAGE = Path(__file__).parent
 RECORD = PACKAGE.parent / "schemas" / "code_digests.json"
-SEAMS = ("datasets", "guidance", "embeddings", "figures")
+SEAMS = ("datasets", "guidance", "embeddings", "figures", "tables")
 # How jobs are run, shown and stored changes no array: these may change without a word.
 NEUTRAL = ("jobs", "progress", "store", "errors", "blas", "recipes", "stages", "plan", "rulebook", "publishing")
 

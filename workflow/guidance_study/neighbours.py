@@ -1,9 +1,9 @@
 """Exact nearest neighbours, within a class or over a whole bank.
 
-FAISS finds candidates by d^2 = |q|^2 + |b|^2 - 2 q.b in float32; they are ranked again by sum (q - b)^2 in
-float64, and ties go to the smaller index. A bound on the float32 error tells for each query whether a row
-that FAISS left out could still belong to the answer (many duplicates, a query far away); such queries are
-searched again in float64. So the answer is that of a float64 brute force, the same on a CPU and on a GPU.
+FAISS finds candidates by d^2 = |q|^2 + |b|^2 - 2 q.b in float32, where there are few dimensions a k-d tree in float64.
+They are ranked again by sum (q - b)^2 in float64, and ties go to the smaller index. A bound on the error tells for each
+query whether a row that was left out could still belong to the answer (many duplicates, a query far away); such queries
+are searched again in float64. So the answer is that of a float64 brute force, the same on a CPU and on a GPU.
 """
 
 from __future__ import annotations
@@ -14,10 +14,12 @@ from functools import cache
 
 import faiss
 import numpy as np
+from scipy.spatial import cKDTree
 from threadpoolctl import threadpool_limits
 
 BLOCK = 2**23  # values in the largest temporary array: 64 MiB in float64
 MARGIN = 8  # candidates beyond k: more of them make the float64 search rarer, but ranking longer
+TREE_DIMENSION = 3  # up to which a k-d tree finds the candidates
 _FAR = 2.0**40  # in units of the bank's size; squares of larger norms might overflow in float32
 _FAISS_GPU_MAX_K = 2048
 
@@ -148,16 +150,18 @@ def _search(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Index and distance (n, k) for the `query_rows` (n,) of the queries among the ascending `bank_rows`."""
     width = min(k + max(MARGIN, k // 4), len(bank_rows))
-    index, worst, norm = _candidates(queries, query_rows, bank, bank_rows, width, place)
+    low = bank.shape[1] <= TREE_DIMENSION
+    find, precision = (_tree_candidates, np.float64) if low else (_candidates, np.float32)
+    index, worst, norm = find(queries, query_rows, bank, bank_rows, width, place)
     distance = distances(queries, np.repeat(query_rows, width), bank, index.ravel()).reshape(index.shape)
     order = np.lexsort((index, distance), axis=1)[:, :k]
     index, distance = np.take_along_axis(index, order, axis=1), np.take_along_axis(distance, order, axis=1)
     if width == len(bank_rows):
         return index, distance
-    # A row at a distance of at most r has a norm of at most |q| + r: FAISS saw its square as at most r^2 plus
-    # the error for these norms. Where even the worst candidate is beyond that, FAISS left out no such row.
+    # A row at a distance of at most r has a norm of at most |q| + r: the search saw its square as at most r^2
+    # plus the error for these norms. Where even the worst candidate is beyond that, it left out no such row.
     r = distance[:, -1] * place.scale
-    sure = worst > r**2 + _error(bank.shape[1], 2 * norm + r, np.float32)
+    sure = worst > r**2 + _error(bank.shape[1], 2 * norm + r, precision)
     again = np.flatnonzero(~sure)
     if len(again):
         found = _search_float64(queries, query_rows[again], bank, bank_rows, k, place, r[again])
@@ -196,6 +200,21 @@ def _candidates(
             squared[part] = np.take_along_axis(all_squared, best, axis=1)
             index[part] = np.take_along_axis(all_index, best, axis=1)
     return index, squared.max(axis=1).astype(np.float64), norm
+
+
+def _tree_candidates(
+    queries: np.ndarray,
+    query_rows: np.ndarray,
+    bank: np.ndarray,
+    bank_rows: np.ndarray,
+    width: int,
+    place: _Placement,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The same as `_candidates`, by a k-d tree in float64: for few dimensions, where it is far faster."""
+    asked = place(queries[query_rows])
+    norm = np.linalg.norm(asked, axis=1)
+    distance, found = cKDTree(place(bank[bank_rows])).query(asked, np.arange(1, width + 1))
+    return bank_rows[found], distance[:, -1] ** 2, norm
 
 
 def _search_float64(

@@ -10,10 +10,12 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
+from guidance_study.config import seams
+from guidance_study.jobs import Input
 from guidance_study.mixtures import Mixture
 from guidance_study.processes.ddpm import DDPM, Denoiser
 
-ROWS = 4096  # points times 2032 components in float64 are 64 MiB
+ROWS = 256  # points at a time: times 2032 components in float64 that is 4 MiB, which a processor's cache holds
 
 
 class Oracle:
@@ -24,57 +26,55 @@ class Oracle:
             torch.tensor(part, dtype=torch.float64, device=device)
             for part in (mixture.weights, mixture.means, mixture.variances, mixture.axes)
         )
+        if sorted(mixture.labels) != mixture.labels:
+            raise ValueError("the components of a mixture must stand class by class")
         self.labels = torch.tensor(mixture.labels, device=device)
         self.classes = int(self.labels.max()) + 1
+        self.sizes = self.labels.bincount().tolist()  # components of each class, one class after the other
         self.dimension = self.means.shape[1]
         self.pairs = torch.triu_indices(self.dimension, self.dimension, device=device)
         self._level = lru_cache(maxsize=2048)(self._level)  # trajectories come back to the same noise levels
 
-    def draw(self, source, n: int, label: int) -> Tensor:
-        """n points (n, d) of class `label`, drawn by `source`, a numpy Generator."""
-        mine = torch.nonzero(self.labels == label)[:, 0]
-        share = self.weights[mine] / self.weights[mine].sum()
-        k = mine[torch.from_numpy(source.choice(len(mine), size=n, p=share.cpu().numpy())).to(mine.device)]
-        noise = torch.from_numpy(source.standard_normal((n, self.dimension))).to(self.means)
-        return self.means[k] + torch.einsum("nij,nj->ni", self.axes[k], self.variances[k].sqrt() * noise)
-
     def log_density(self, x: Tensor, abar: float = 1.0, label: Tensor | None = None) -> Tensor:
         """log p(x_t), (N,); with labels log p(x_t | c)."""
-        joint = self._joint(x, abar)
+        logits = self.class_logits(x, abar)
         if label is None:
-            return joint.logsumexp(1)
-        return self._of(joint, label).logsumexp(1) - self.log_prior[label]
+            return logits.logsumexp(1)
+        return logits.gather(1, label[:, None])[:, 0] - self.log_prior[label]
 
     @property
     def log_prior(self) -> Tensor:
         """log p(c), (classes,)."""
-        shares = torch.zeros(self.classes, dtype=torch.float64, device=self.weights.device)
-        return shares.index_add(0, self.labels, self.weights).log()
+        return torch.stack([part.sum() for part in self.weights.split(self.sizes)]).log()
 
     def score(self, x: Tensor, abar: float = 1.0, label: Tensor | None = None) -> Tensor:
         """grad_x log p(x_t), or of log p(x_t | c), (N, d): sum_k r_k P_k (m_k - x), r the responsibilities."""
         _, moments = self._level(abar)
-        parts = []
-        for rows in torch.arange(len(x), device=x.device).split(ROWS):
+
+        def some(rows: Tensor) -> Tensor:
             joint = self._joint(x[rows], abar)
             share = (joint if label is None else self._of(joint, label[rows])).softmax(1) @ moments  # (n, d + d d)
             pull, precision = share[:, : self.dimension], share[:, self.dimension :]
             precision = precision.view(-1, self.dimension, self.dimension)
-            parts.append(pull - torch.einsum("nij,nj->ni", precision, x[rows]))
-        return torch.cat(parts) if parts else torch.zeros_like(x)
+            return pull - torch.einsum("nij,nj->ni", precision, x[rows])
+
+        return self._by_rows(some, torch.arange(len(x), device=x.device))
 
     def class_logits(self, x: Tensor, abar: float = 1.0) -> Tensor:
         """log p(x_t, c), (N, classes): logits of the exact posterior p(c | x_t); differentiable in x."""
-        joint = self._joint(x, abar)
-        return torch.stack([joint[:, self.labels == c].logsumexp(1) for c in range(self.classes)], 1)
+
+        def some(x: Tensor) -> Tensor:
+            return torch.stack([part.logsumexp(1) for part in self._joint(x, abar).split(self.sizes, 1)], 1)
+
+        return self._by_rows(some, x)
 
     def posterior(self, x: Tensor, abar: float = 1.0) -> Tensor:
-        """p(c | x_t), (N, classes), in chunks."""
-        return torch.cat([self.class_logits(part, abar).softmax(1) for part in x.split(ROWS)])
+        """p(c | x_t), (N, classes)."""
+        return self.class_logits(x, abar).softmax(1)
 
     def log_ratio(self, x: Tensor, abar: float = 1.0) -> Tensor:
         """log p(c = 1 | x_t) - log p(c = 0 | x_t), (N,); the decision boundary of two classes is where it is 0."""
-        logits = torch.cat([self.class_logits(part, abar) for part in x.split(ROWS)])
+        logits = self.class_logits(x, abar)
         return logits[:, 1] - logits[:, 0]
 
     def denoiser(self, process: DDPM, null: int | None = None) -> Denoiser:
@@ -114,6 +114,9 @@ class Oracle:
         parts = [(free, None)] if free.any() else []
         return [*parts, (bound, label[bound])] if bound.any() else parts
 
+    def _by_rows(self, function, rows: Tensor) -> Tensor:
+        return torch.cat([function(part) for part in rows.split(ROWS)])
+
     def _joint(self, x: Tensor, abar: float) -> Tensor:
         """log(w_k N(x; m_k, C_k)), (N, K)."""
         i, j = self.pairs
@@ -129,12 +132,18 @@ class Oracle:
         variance = abar * self.variances + (1 - abar)
         precision = torch.einsum("kij,kj,klj->kil", self.axes, 1 / variance, self.axes)  # P_k = C_k^-1
         pull = torch.einsum("kij,kj->ki", precision, mean)
-        constant = (
-            self.weights.log()
-            - 0.5 * (pull * mean).sum(1)
-            - 0.5 * (2 * torch.pi * variance).log().sum(1)
-        )
+        constant = self.weights.log() - 0.5 * (pull * mean).sum(1) - 0.5 * (2 * torch.pi * variance).log().sum(1)
         i, j = self.pairs
         quadratic = torch.where(i == j, -0.5, -1.0) * precision[:, i, j]
         coefficients = torch.cat([quadratic, pull, constant[:, None]], 1).T.contiguous()
         return coefficients, torch.cat([pull, precision.flatten(1)], 1)
+
+
+def oracle_of(dataset: Input, device="cpu") -> Oracle:
+    """The oracle of a `dataset` artefact that was drawn from a known mixture."""
+    return Oracle(spec_of(dataset).mixture(), device)
+
+
+def spec_of(dataset: Input):
+    """The Spec of a `dataset` artefact."""
+    return seams.parse("datasets", {key: value for key, value in dataset.params.items() if key != "raw"})

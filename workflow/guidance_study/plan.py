@@ -2,7 +2,7 @@
 
 from functools import cache
 
-from guidance_study.config.experiments import Arm, Experiment
+from guidance_study.config.experiments import Arm
 from guidance_study.config.study import Study
 from guidance_study.recipes import Artefact, shown
 
@@ -14,7 +14,7 @@ class Plan:
         self.study = study
         self.artefacts: dict[str, Artefact] = {}
         self._raw: dict = {}  # address of a dataset -> its Spec
-        for name in ("dataset", "denoiser", "classifier", "samples", "neighbours", "postprocessor"):
+        for name in ("dataset", "denoiser", "classifier", "samples", "neighbours", "postprocessor", "paths"):
             setattr(self, name, cache(getattr(self, name)))  # one call a node: thousands of scales share bases
         self._plain = cache(lambda section, name: getattr(study, section)[name].plain())
         self._facts = cache(lambda name: study.datasets[name].facts())
@@ -107,19 +107,32 @@ class Plan:
             "purpose": purpose,
             "seed": seed,
         }
-        listed = "-".join(map(shown, scales)) if len(scales) <= 5 else f"{len(scales)}scales"
-        label = f"{experiment.guidance.short}-{listed}-{purpose}-s{seed}"
+        label = f"{experiment.guidance.short}-{_listed(scales)}-{purpose}-s{seed}"
         about = f"{name}: {n} generations at scale {', '.join(map(shown, scales))} ({purpose}), seed {seed}"
         return self._add("samples", label, params, inputs, about)
 
     def pool(self, name: str, arm: Arm, scale: float, seed: int) -> Artefact:
-        pool = self.study.experiments[name].pool
-        scales = (scale,) if arm.train_on == "own_scale" else tuple(pool.scales)
-        return self.samples(name, seed, scales, pool.n, "pool")
+        """Generations that an arm's flow learns from; judged by the closed form, one artefact for all flows."""
+        experiment = self.study.experiments[name]
+        pool = experiment.pool
+        if experiment.exact:
+            scales = list(pool.scales)
+            if any(other.train_on == "own_scale" for other in experiment.arms):
+                scales += [s for s in experiment.evaluation.scales if s not in scales]
+            return self.samples(name, seed, tuple(scales), pool.n * len(scales), "pool")
+        return self.samples(name, seed, self._learns_from(name, arm, scale), pool.n, "pool")
+
+    def _learns_from(self, name: str, arm: Arm, scale: float) -> tuple[float, ...]:
+        """The scales whose generations the flow of an arm, applied at `scale`, learns from."""
+        return (scale,) if arm.train_on == "own_scale" else tuple(self.study.experiments[name].pool.scales)
 
     def evaluated(self, name: str, scale: float, seed: int) -> Artefact:
-        evaluation = self.study.experiments[name].evaluation
-        return self.samples(name, seed, (scale,), evaluation.blocks * evaluation.block_size, "evaluation")
+        """The generations that are measured at a scale; judged by the closed form, at all scales."""
+        experiment = self.study.experiments[name]
+        evaluation = experiment.evaluation
+        scales = tuple(evaluation.scales) if experiment.exact else (scale,)
+        n = evaluation.blocks * evaluation.block_size * len(scales)
+        return self.samples(name, seed, scales, n, "evaluation")
 
     def _embedding(self, space: str, seed: int) -> tuple[dict, dict[str, Artefact]]:
         """An embedding as recipe parameters, and the network it needs, if any, as inputs."""
@@ -135,31 +148,39 @@ class Plan:
         about = f"{k} nearest neighbours in {space} of [{samples.about}]"
         return self._add("neighbours", f"{embedding['kind']}-k{k}", {"embedding": embedding, "k": k}, inputs, about)
 
-    def postprocessor(self, name: str, seed: int, neighbours: Artefact, pool: Artefact) -> Artefact:
-        spec = self.study.postprocessors[name]
+    def postprocessor(self, name: str, arm: Arm, scale: float, seed: int) -> Artefact:
+        """The flow (Eq. 9) that an arm of experiment `name` applies at `scale`."""
+        experiment, spec = self.study.experiments[name], self.study.postprocessors[arm.postprocessor]
+        pool, scales = self.pool(name, arm, scale, seed), self._learns_from(name, arm, scale)
+        dataset = self.study.models[experiment.model].dataset
+        neighbours = self.neighbours(pool, dataset, arm.space, arm.k, seed)
         params = {
             "network": self._plain("networks", spec.network),
             "shape": pool.inputs["denoiser"].params["shape"],
             "rows": pool.params["classes"],
+            "scales": list(scales),
+            "n": experiment.pool.n,
             "training": spec.training.plain(),
             "seed": seed,
         }
         inputs = {"samples": pool, "dataset": neighbours.inputs["dataset"], "neighbours": neighbours}
-        label = f"{params['network']['kind']}-{neighbours.label}-s{seed}"
-        return self._add("postprocessor", label, params, inputs, f"postprocessor {name}, seed {seed}: {pool.about}")
+        label = f"{params['network']['kind']}-{_listed(scales)}-{neighbours.label}-s{seed}"
+        about = f"postprocessor {arm.postprocessor}, seed {seed}: {pool.about}"
+        return self._add("postprocessor", label, params, inputs, about)
 
     def postprocessed(self, name: str, arm: Arm, scale: float, seed: int) -> Artefact:
-        """The evaluated generations of an experiment after one arm's flow (Eq. 9)."""
-        dataset = self.study.models[self.study.experiments[name].model].dataset
-        pool, samples = self.pool(name, arm, scale, seed), self.evaluated(name, scale, seed)
-        neighbours = self.neighbours(pool, dataset, arm.space, arm.k, seed)
-        inputs = {
-            "postprocessor": self.postprocessor(arm.postprocessor, seed, neighbours, pool),
-            "samples": samples,
+        """The evaluated generations of an experiment after one arm's flow, or flows (Eq. 9)."""
+        samples = self.evaluated(name, scale, seed)
+        flows = {s: self.postprocessor(name, arm, s, seed) for s in samples.params["scales"]}
+        roles = {flow.address: f"postprocessor/{i}" for i, flow in enumerate(dict.fromkeys(flows.values()))}
+        inputs = {"samples": samples} | {roles[flow.address]: flow for flow in flows.values()}
+        params = {
+            "solver": self.study.postprocessors[arm.postprocessor].solver.plain(),
+            "flows": [roles[flow.address] for flow in flows.values()],  # of each scale of the samples
         }
-        params = {"solver": self.study.postprocessors[arm.postprocessor].solver.plain()}
-        about = f"{name}: after {arm.name}, scale {shown(scale)}, seed {seed}"
-        return self._add("postprocessed", f"{samples.label}-{neighbours.label}", params, inputs, about)
+        about = f"{name}: after {arm.name}, scale {_listed(flows, ', ')}, seed {seed}"
+        label = f"{samples.label}-{next(iter(flows.values())).inputs['neighbours'].label}"
+        return self._add("postprocessed", label, params, inputs, about)
 
     def measures(self, name: str, scale: float, seed: int) -> Artefact:
         experiment = self.study.experiments[name]
@@ -187,47 +208,52 @@ class Plan:
             "measures", samples.label, params, inputs, f"{name}: measures, scale {shown(scale)}, seed {seed}"
         )
 
+    def point_measures(self, name: str, seed: int) -> Artefact:
+        """All measures of an experiment that the closed form judges: every scale, before, after and retrieved."""
+        experiment = self.study.experiments[name]
+        first = experiment.evaluation.scales[0]
+        samples = self.evaluated(name, first, seed)
+        arms, inputs = [], {"samples": samples, "dataset": self.dataset(self.study.models[experiment.model].dataset)}
+        for arm in experiment.arms:
+            embedding, needs = self._embedding(arm.space, seed)
+            arms.append({"name": arm.name, "embedding": embedding, "k": arm.k})
+            inputs[f"postprocessed/{arm.name}"] = self.postprocessed(name, arm, first, seed)
+            inputs |= {f"embedder/{arm.name}": network for network in needs.values()}
+        params = {"arms": arms, "manifold_k": experiment.evaluation.manifold_k, "seed": seed}
+        return self._add("point_measures", samples.label, params, inputs, f"{name}: measures, seed {seed}")
+
+    def paths(self, name: str, seed: int) -> Artefact:
+        """Trajectories of all runs of an entry of `paths`."""
+        spec = self.study.paths[name]
+        used = {run.eps for run in spec.runs.values()}
+        used |= {run.guidance.classifier for run in spec.runs.values() if hasattr(run.guidance, "classifier")}
+        inputs = {"dataset": self.dataset(spec.dataset)}
+        for role, part in spec.parts.items():
+            if role in used:
+                model = part in self.study.models
+                inputs[f"part/{role}"] = self.denoiser(part, seed) if model else self.classifier(part, seed)
+        params = {
+            "process": self._plain("processes", spec.process),
+            "sampler": spec.sampler.plain(),
+            "runs": [{"name": key, **run.plain()} for key, run in spec.runs.items()],
+            "n": spec.n,
+            "shape": list(self._facts(spec.dataset).shape),
+            "classes": self._facts(spec.dataset).classes,
+            "seed": seed,
+        }
+        label = f"{self.study.datasets[spec.dataset].kind}-{len(spec.runs)}runs-s{seed}"
+        return self._add("paths", label, params, inputs, f"paths {name}, seed {seed}")
+
     def _table(self, name: str) -> Artefact:
         table = self.study.tables[name]
-        inputs, sources = {}, []
-        for key in table.experiments:
-            experiment = self.study.experiments[key]
-            for scale in table.scales or experiment.evaluation.scales:
-                for seed in self.study.seeds:
-                    role = f"{key}/{shown(scale)}/{seed}"
-                    inputs[role] = self.measures(key, scale, seed)
-                    sources.append({"role": role, "experiment": key, "scale": scale, "seed": seed})
-        params = {
-            "name": name,
-            "spec": table.plain(),
-            "sources": sources,
-            "settings": self._settings(table),
-        }
-        return self._add("table", name, params, inputs, f"table {name}")
-
-    def _settings(self, table) -> dict:
-        """What a table says of the experiments behind it, and nothing that it does not say."""
-        settings = {}
-        for key in table.experiments:
-            experiment: Experiment = self.study.experiments[key]
-            model, evaluation = self.study.models[experiment.model], experiment.evaluation
-            arms = [arm for arm in experiment.arms if table.arms is None or arm.name in table.arms]
-            flows = {arm.postprocessor: self.study.postprocessors[arm.postprocessor] for arm in arms}
-            settings[key] = {
-                "guidance": experiment.guidance.title,
-                "network": self._plain("networks", model.network)["kind"],
-                "training": model.training.plain(),
-                "sampler": experiment.sampler.plain(),
-                "pool": experiment.pool.plain(),
-                "arms": {arm.name: {"space": arm.space, "k": arm.k, "train_on": arm.train_on} for arm in arms},
-                "flows": [{"steps": f.training.steps, "solver": f.solver.plain()} for f in flows.values()],
-                "manifold_k": evaluation.manifold_k,
-                "copy_quantile": evaluation.copy_quantile,
-            }
-        return settings
+        inputs, said = table.needs(self)
+        return self._add("table", name, {"name": name, "spec": table.plain(), **said}, inputs, f"table {name}")
 
     def _figure(self, name: str) -> Artefact:
         figure = self.study.figures[name]
-        titles = {key: self.study.experiments[key].guidance.title for key in figure.experiments}
-        params = {"name": name, "spec": figure.plain(), "guidance": titles}
-        return self._add("figure", name, params, figure.needs(self), f"figure {name}")
+        inputs, said = figure.needs(self)
+        return self._add("figure", name, {"name": name, "spec": figure.plain(), **said}, inputs, f"figure {name}")
+
+
+def _listed(scales, between: str = "-") -> str:
+    return between.join(map(shown, scales)) if len(scales) <= 5 else f"{len(scales)}scales"

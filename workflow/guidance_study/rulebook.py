@@ -14,9 +14,7 @@ from guidance_study.plan import Plan
 from guidance_study.publishing import publish_all
 from guidance_study.recipes import Artefact
 from guidance_study.stages import STAGES
-from guidance_study.store import atomic_write
-
-RESULTS = "results"
+from guidance_study.store import RESULTS, atomic_write
 
 
 class Rulebook:

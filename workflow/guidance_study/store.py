@@ -19,6 +19,7 @@ from guidance_study.recipes import canonical, recipe_key
 from guidance_study.stages import STAGES
 
 SCRATCH = ".tmp"  # below results/: where artefacts grow before they are renamed into place
+RESULTS = "results"  # the store of a run, as seen from its working directory
 CHECKPOINTS = ".checkpoints"  # below results/: outside the outputs, which Snakemake deletes when a job fails
 
 

@@ -1,5 +1,6 @@
 """One look for all figures: readable in print, told apart by colour-blind readers, the same bytes every time."""
 
+import textwrap
 from pathlib import Path
 
 import matplotlib
@@ -22,15 +23,27 @@ SETTINGS = {
 }  # fmt: skip
 
 
-def figure(rows: int, columns: int, width: float, height: float) -> tuple[Figure, list[list[plt.Axes]]]:
-    """A figure of rows x columns panels, in inches, laid out without overlaps."""
+def figure(rows: int, columns: int, width: float, height: float, widths=None) -> tuple[Figure, list[list[plt.Axes]]]:
+    """A figure of rows x columns panels, in inches, without overlaps; `widths` are the columns', relatively."""
     plt.rcParams.update(SETTINGS)
-    drawn, axes = plt.subplots(rows, columns, figsize=(width, height), squeeze=False, layout="constrained")
+    drawn, axes = plt.subplots(
+        rows, columns, figsize=(width, height), squeeze=False, layout="constrained", width_ratios=widths
+    )
     return drawn, axes.tolist()
+
+
+def heading(drawn: Figure, title: str, about: str) -> None:
+    """A title above a figure and, smaller and wrapped below it, what the marks mean."""
+    width = int(drawn.get_figwidth() * 17)
+    drawn.suptitle(
+        "\n".join(textwrap.wrap(title, int(width * 0.8))) + "\n" + "\n".join(textwrap.wrap(about, width)), fontsize=8
+    )
 
 
 def save(drawn: Figure, folder: Path) -> None:
     """Write .png and .pdf (points rasterised where their artist says so, text as text), free of dates."""
+    drawn.canvas.draw()
+    drawn.set_layout_engine("none")  # laid out once is enough for both
     drawn.savefig(folder / "figure.png", format="png", metadata={"Software": None})
     drawn.savefig(
         folder / "figure.pdf", format="pdf", metadata={"CreationDate": None, "Producer": None, "Creator": None}

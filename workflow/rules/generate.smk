@@ -30,3 +30,20 @@ rule postprocessed:
         recipe=book.recipe("postprocessed"),
     script:
         "../scripts/postprocessed.py"
+
+
+rule paths:
+    # Trajectories from the same noises, of learned and of exact parts.
+    input:
+        book.inputs("paths"),
+    output:
+        book.outputs("paths"),
+    log:
+        book.log("paths"),
+    conda:
+        book.environment
+    threads: book.threads
+    params:
+        recipe=book.recipe("paths"),
+    script:
+        "../scripts/paths.py"

@@ -13,3 +13,20 @@ rule measures:
         recipe=book.recipe("measures"),
     script:
         "../scripts/measures.py"
+
+
+rule point_measures:
+    # What the closed form says of points: before, after, and of the controls.
+    input:
+        book.inputs("point_measures"),
+    output:
+        book.outputs("point_measures"),
+    log:
+        book.log("point_measures"),
+    conda:
+        book.environment
+    threads: book.threads
+    params:
+        recipe=book.recipe("point_measures"),
+    script:
+        "../scripts/point_measures.py"

@@ -7,7 +7,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from guidance_study import jobs, progress
 from guidance_study.errors import StudyError
-from guidance_study.rulebook import RESULTS
+from guidance_study.store import RESULTS
 
 
 def run(snakemake) -> None:

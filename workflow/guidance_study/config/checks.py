@@ -1,18 +1,18 @@
 """Checks across the parts of a configuration: names that must exist, and sizes that must fit."""
 
 import math
-from collections.abc import Collection
 
 from guidance_study.config.experiments import Experiment
+from guidance_study.config.paths import EXACT, Paths
+from guidance_study.config.sentences import distinct, known
 from guidance_study.stages import STAGES
 
 SMALLEST_ABAR = 1e-8  # below it, x_0 is noise divided by next to nothing
-COMPARED = ("blocks", "block_size", "manifold_k", "copy_quantile")
 
 
 def check(study) -> None:
     """Raise ValueError, one sentence with key, value and what is allowed, at the first inconsistency."""
-    _distinct("seeds", study.seeds)
+    distinct("seeds", study.seeds)
     for i, seed in enumerate(study.seeds):
         if seed < 0:
             raise ValueError(f"configuration key 'seeds[{i}]' has the value {seed}: it must be 0 or more")
@@ -30,94 +30,185 @@ def check(study) -> None:
             )
     for name, model in study.models.items():
         at = f"models.{name}"
-        _known(f"{at}.dataset", model.dataset, study.datasets)
-        _known(f"{at}.process", model.process, study.processes)
-        _known(f"{at}.network", model.network, study.networks)
+        _not_exact(at, name)
+        known(f"{at}.dataset", model.dataset, study.datasets)
+        known(f"{at}.process", model.process, study.processes)
+        known(f"{at}.network", model.network, study.networks)
         _fits(f"{at}.network", model.network, model.dataset, study)
     for name, classifier in study.classifiers.items():
         at = f"classifiers.{name}"
-        _known(f"{at}.dataset", classifier.dataset, study.datasets)
+        _not_exact(at, name)
+        known(f"{at}.dataset", classifier.dataset, study.datasets)
+        shape = study.datasets[classifier.dataset].facts().shape
+        if classifier.network.kind == "cnn" and len(shape) != 3:
+            raise ValueError(
+                f"configuration key '{at}.network.kind' has the value 'cnn': it takes images, and those of"
+                f" '{classifier.dataset}' have shape {shape}"
+            )
         if classifier.process is not None:
-            _known(f"{at}.process", classifier.process, study.processes)
+            known(f"{at}.process", classifier.process, study.processes)
     for name, embedding in study.embeddings.items():
         if hasattr(embedding, "classifier"):
             at = f"embeddings.{name}.classifier"
-            _known(at, embedding.classifier, study.classifiers)
+            known(at, embedding.classifier, study.classifiers)
             _clean(at, embedding.classifier, study)
     for name, postprocessor in study.postprocessors.items():
-        _known(f"postprocessors.{name}.network", postprocessor.network, study.networks)
+        known(f"postprocessors.{name}.network", postprocessor.network, study.networks)
     for name, experiment in study.experiments.items():
         _experiment(f"experiments.{name}", experiment, study)
+    for name, paths in study.paths.items():
+        _paths(f"paths.{name}", paths, study)
     _outputs(study)
 
 
 def _experiment(at: str, experiment: Experiment, study) -> None:
-    _known(f"{at}.model", experiment.model, study.models)
+    known(f"{at}.model", experiment.model, study.models)
     model = study.models[experiment.model]
     _guidance(f"{at}.guidance", experiment, model, study)
-    process = study.processes[model.process]
-    if experiment.sampler.steps > process.steps:
-        raise ValueError(
-            f"configuration key '{at}.sampler.steps' has the value {experiment.sampler.steps}: at most"
-            f" {process.steps}, the steps of process '{model.process}'"
-        )
-    _known(f"{at}.evaluator", experiment.evaluator, study.classifiers)
-    _clean(f"{at}.evaluator", experiment.evaluator, study)
-    _same_dataset(f"{at}.evaluator", experiment.evaluator, model, study)
-    if len(study.seeds) > 1 and study.classifiers[experiment.evaluator].seed is None:
-        raise ValueError(
-            f"configuration key '{at}.evaluator' has the value '{experiment.evaluator}': with several training seeds it"
-            " needs a seed of its own, or the seeds' distances would not compare"
-        )
-    _distinct(f"{at}.pool.scales", experiment.pool.scales)
+    _steps(f"{at}.sampler.steps", experiment.sampler.steps, model.process, study)
+    _evaluator(f"{at}.evaluator", experiment, model, study)
+    distinct(f"{at}.pool.scales", experiment.pool.scales)
     fewest = len(experiment.pool.scales) * study.datasets[model.dataset].facts().classes
     if experiment.pool.n < fewest:
         raise ValueError(
             f"configuration key '{at}.pool.n' has the value {experiment.pool.n}: at least {fewest}, one of every class"
             " at every scale"
         )
-    _distinct(f"{at}.evaluation.scales", experiment.evaluation.scales)
+    distinct(f"{at}.evaluation.scales", experiment.evaluation.scales)
     smallest = min(study.datasets[model.dataset].facts().train_counts)
     for i, arm in enumerate(experiment.arms):
         here = f"{at}.arms[{i}]"
-        _known(f"{here}.space", arm.space, study.embeddings)
-        _known(f"{here}.postprocessor", arm.postprocessor, study.postprocessors)
+        known(f"{here}.space", arm.space, study.embeddings)
+        known(f"{here}.postprocessor", arm.postprocessor, study.postprocessors)
         network = study.postprocessors[arm.postprocessor].network
         _fits(f"postprocessors.{arm.postprocessor}.network", network, model.dataset, study)
         if arm.k > smallest:
             raise ValueError(
-                f"configuration key '{here}.k' has the value {arm.k}: at most {smallest}, the training images of the"
+                f"configuration key '{here}.k' has the value {arm.k}: at most {smallest}, the training samples of the"
                 f" smallest class of dataset '{model.dataset}'"
             )
         embedding = study.embeddings[arm.space]
         if hasattr(embedding, "classifier"):
             _same_dataset(f"embeddings.{arm.space}.classifier", embedding.classifier, model, study)
-            if _same_network(embedding.classifier, experiment.evaluator, study):
+            if not experiment.exact and _same_network(embedding.classifier, experiment.evaluator, study):
                 raise ValueError(
                     f"configuration key '{here}.space' has the value '{arm.space}': its features come from the"
                     f" network that evaluates, '{experiment.evaluator}'; use another classifier for one of the two"
                 )
 
 
+def _evaluator(at: str, experiment: Experiment, model, study) -> None:
+    if experiment.exact:
+        _mixture(at, EXACT, model.dataset, study)
+        _judged_exactly(at.removesuffix("evaluator"), experiment.evaluation, study.datasets[model.dataset].facts())
+        return
+    known(at, experiment.evaluator, [*study.classifiers, EXACT])
+    _clean(at, experiment.evaluator, study)
+    _same_dataset(at, experiment.evaluator, model, study)
+    if len(study.seeds) > 1 and study.classifiers[experiment.evaluator].seed is None:
+        raise ValueError(
+            f"configuration key '{at}' has the value '{experiment.evaluator}': with several training seeds it"
+            " needs a seed of its own, or the seeds' distances would not compare"
+        )
+
+
+def _judged_exactly(at: str, evaluation, facts) -> None:
+    """Points are measured in one block, with enough of each class for a ball's radius."""
+    if evaluation.blocks != 1:
+        raise ValueError(
+            f"configuration key '{at}evaluation.blocks' has the value {evaluation.blocks}: 1, where the evaluator is"
+            f" '{EXACT}'"
+        )
+    fewest = min(evaluation.block_size // facts.classes, *facts.held_out_counts)
+    if evaluation.manifold_k >= fewest:
+        raise ValueError(
+            f"configuration key '{at}evaluation.manifold_k' has the value {evaluation.manifold_k}: below {fewest}, the"
+            " fewest generations or held-out points of a class"
+        )
+
+
 def _guidance(at: str, experiment: Experiment, model, study) -> None:
     guidance = experiment.guidance
-    class_dropped = model.conditional and model.class_dropout > 0
-    if (guidance.conditional and not class_dropped) or (not guidance.conditional and model.conditional):
-        needed = "conditional with a class_dropout above 0" if guidance.conditional else "unconditional"
-        raise ValueError(
-            f"configuration key '{at}.kind' has the value '{guidance.kind}': model '{experiment.model}'"
-            f" must be {needed}"
-        )
+    _takes(f"{at}.kind", guidance, experiment.model, study)
     if hasattr(guidance, "classifier"):
         noisy = [name for name, c in study.classifiers.items() if c.process == model.process]
         if guidance.classifier not in study.classifiers:
-            _known(f"{at}.classifier", guidance.classifier, noisy)
+            known(f"{at}.classifier", guidance.classifier, noisy)
         _same_dataset(f"{at}.classifier", guidance.classifier, model, study)
-        if study.classifiers[guidance.classifier].process != model.process:
-            raise ValueError(
-                f"configuration key '{at}.classifier' has the value '{guidance.classifier}': it must be trained on"
-                f" noise of the model's process, '{model.process}'"
-            )
+        _noise_of(f"{at}.classifier", guidance.classifier, model.process, study)
+
+
+def _takes(at: str, guidance, name: str, study) -> None:
+    """A rule needs a conditional, class-dropped model or an unconditional one."""
+    model = study.models[name]
+    class_dropped = model.conditional and model.class_dropout > 0
+    if (guidance.conditional and not class_dropped) or (not guidance.conditional and model.conditional):
+        needed = "conditional with a class_dropout above 0" if guidance.conditional else "unconditional"
+        raise ValueError(f"configuration key '{at}' has the value '{guidance.kind}': model '{name}' must be {needed}")
+
+
+def _noise_of(at: str, name: str, process: str, study) -> None:
+    if study.classifiers[name].process != process:
+        raise ValueError(
+            f"configuration key '{at}' has the value '{name}': it must be trained on"
+            f" noise of the model's process, '{process}'"
+        )
+
+
+def _steps(at: str, steps: int, process: str, study) -> None:
+    most = study.processes[process].steps
+    if steps > most:
+        raise ValueError(
+            f"configuration key '{at}' has the value {steps}: at most {most}, the steps of process '{process}'"
+        )
+
+
+def _paths(at: str, paths: Paths, study) -> None:
+    known(f"{at}.dataset", paths.dataset, study.datasets)
+    _mixture(f"{at}.dataset", paths.dataset, paths.dataset, study)
+    known(f"{at}.process", paths.process, study.processes)
+    classes = study.datasets[paths.dataset].facts().classes
+    if paths.n < classes:
+        raise ValueError(f"configuration key '{at}.n' has the value {paths.n}: at least {classes}, one of every class")
+    _steps(f"{at}.sampler.steps", paths.sampler.steps, paths.process, study)
+    for role, name in paths.parts.items():
+        here = f"{at}.parts.{role}"
+        _not_exact(here, role)
+        known(here, name, [*study.models, *study.classifiers])
+        if name in study.models and name in study.classifiers:
+            raise ValueError(f"the name '{name}' of '{here}' is a model's and a classifier's; rename one of them")
+        part = study.models.get(name) or study.classifiers[name]
+        for key in ("dataset", "process"):
+            if getattr(part, key) != getattr(paths, key):
+                raise ValueError(
+                    f"configuration key '{here}' has the value '{name}': its {key} is '{getattr(part, key)}' and must"
+                    f" be '{getattr(paths, key)}'"
+                )
+    for name, run in paths.runs.items():
+        here = f"{at}.runs.{name}"
+        distinct(f"{here}.scales", run.scales)
+        _steps(f"{here}.steps", run.steps or 1, paths.process, study)
+        denoisers = [role for role, part in paths.parts.items() if part in study.models]
+        known(f"{here}.eps", run.eps, [*denoisers, EXACT])
+        if run.eps != EXACT:
+            _takes(f"{here}.guidance.kind", run.guidance, paths.parts[run.eps], study)
+        if hasattr(run.guidance, "classifier"):
+            classifiers = [role for role, part in paths.parts.items() if part in study.classifiers]
+            known(f"{here}.guidance.classifier", run.guidance.classifier, [*classifiers, EXACT])
+
+
+def _mixture(at: str, value: str, dataset: str, study) -> None:
+    if not hasattr(study.datasets[dataset], "mixture"):
+        known_ones = ", ".join(n for n, d in study.datasets.items() if hasattr(d, "mixture")) or "none is declared"
+        raise ValueError(
+            f"configuration key '{at}' has the value '{value}': the mixture of dataset '{dataset}' is not known;"
+            f" datasets with a known one: {known_ones}"
+        )
+
+
+def _not_exact(at: str, name: str) -> None:
+    if name == EXACT:
+        raise ValueError(f"the name '{EXACT}' of '{at}' is taken by the closed form of a mixture; choose another")
 
 
 def _outputs(study) -> None:
@@ -128,44 +219,11 @@ def _outputs(study) -> None:
         if name in STAGES or name == "all":
             raise ValueError(f"the name '{name}' of a table or figure is taken by a rule; choose another")
     for name, table in study.tables.items():
-        at = f"tables.{name}"
-        for i, experiment in enumerate(table.experiments):
-            _known(f"{at}.experiments[{i}]", experiment, study.experiments)
-        for key in ("experiments", "scales", "arms", "metrics", "references"):
-            _distinct(f"{at}.{key}", getattr(table, key) or [])
-        used = [study.experiments[e] for e in table.experiments]
-        for i, scale in enumerate(table.scales or []):
-            for experiment in used:
-                _known(f"{at}.scales[{i}]", scale, experiment.evaluation.scales)
-        for i, arm in enumerate(table.arms or []):
-            _known(f"{at}.arms[{i}]", arm, sorted({a.name for e in used for a in e.arms}))
-        if "near_copies" in table.metrics and "train" not in table.references:
-            raise ValueError(f"configuration key '{at}.references' needs 'train' where near_copies are tabulated")
-        _comparable(at, table, used, study)
+        table.check(f"tables.{name}", study)
     for name, figure in study.figures.items():
-        at = f"figures.{name}"
-        for i, key in enumerate(figure.experiments):
-            _known(f"{at}.experiments[{i}]", key, study.experiments)
-            experiment = study.experiments[key]
-            _known(f"{at}.scale", figure.scale, experiment.evaluation.scales)
-            _known(f"{at}.arm", figure.arm, [a.name for a in experiment.arms])
+        figure.check(f"figures.{name}", study)
     for i, name in enumerate(study.all):
-        _known(f"all[{i}]", name, [*study.tables, *study.figures])
-
-
-def _comparable(at: str, table, used: list[Experiment], study) -> None:
-    """A table's distances compare only within one evaluator, dataset and sample size."""
-    for name, experiment in zip(table.experiments, used, strict=True):
-        for what, mine, first in (
-            ("evaluator", experiment.evaluator, used[0].evaluator),
-            ("dataset", study.models[experiment.model].dataset, study.models[used[0].model].dataset),
-            *((k, getattr(experiment.evaluation, k), getattr(used[0].evaluation, k)) for k in COMPARED),
-        ):
-            if mine != first:
-                raise ValueError(
-                    f"configuration key '{at}.experiments': the {what} of '{name}' is {mine!r} and of"
-                    f" '{table.experiments[0]}' {first!r}; one table compares only experiments that share it"
-                )
+        known(f"all[{i}]", name, [*study.tables, *study.figures])
 
 
 def _fits(at: str, name: str, dataset: str, study) -> None:
@@ -200,18 +258,6 @@ def _same_network(one: str, other: str, study) -> bool:
 def _betas(process) -> list[float]:
     step = (process.beta_end - process.beta_start) / max(process.steps - 1, 1)
     return [process.beta_start + i * step for i in range(process.steps)]
-
-
-def _known(at: str, value, allowed: Collection) -> None:
-    if value not in allowed:
-        shown = ", ".join(str(a) for a in allowed) or "none is declared"
-        raise ValueError(f"configuration key '{at}' has the value {value!r}: allowed are {shown}")
-
-
-def _distinct(at: str, values: list) -> None:
-    for value in values:
-        if values.count(value) > 1:
-            raise ValueError(f"configuration key '{at}' holds {value} twice; every value may stand once")
 
 
 def _clean(at: str, name: str, study) -> None:

@@ -1,10 +1,11 @@
-"""Experiments and tables: what is sampled, postprocessed, measured and shown. Figures: see figures/."""
+"""Experiments: what is sampled, postprocessed and measured. What is shown of them: tables/ and figures/."""
 
 from typing import Literal
 
 from pydantic import Field, model_validator
 
 from guidance_study.config.base import Name, PositiveInt, Scales, Spec
+from guidance_study.config.paths import EXACT
 from guidance_study.config.seams import choice
 from guidance_study.config.training import Sampler
 
@@ -13,14 +14,18 @@ class Pool(Spec):
     """Generations on which postprocessors are trained."""
 
     scales: Scales = Field(description="guidance scales, an equal share of the pool each (paper: 1, 2, 3)")
-    n: PositiveInt = Field(description="generations in all (paper: 50000 on CIFAR-10)")
+    n: PositiveInt = Field(
+        description="generations that a postprocessor learns from, in all (paper: 50000 on CIFAR-10)"
+    )
 
 
 class Evaluation(Spec):
     """Generations on which everything is measured; none of them is ever trained on."""
 
     scales: Scales = Field(description="guidance scales (paper: 2.25, 2.50, 2.75, unseen in training)")
-    blocks: PositiveInt = Field(3, description="disjoint blocks, measured apart (our guess: 3)")
+    blocks: PositiveInt = Field(
+        3, description="disjoint blocks, measured apart; 1 where the closed form judges (our guess: 3)"
+    )
     block_size: int = Field(ge=10, description="generations a block (paper: 50000 on CIFAR-10)")
     manifold_k: int = Field(
         5, ge=1, le=9, description="neighbour whose distance is a ball's radius, for precision to coverage (our guess)"
@@ -56,7 +61,18 @@ class Experiment(Spec):
     pool: Pool = Field(description="generations that postprocessors learn from")
     evaluation: Evaluation = Field(description="generations that are measured")
     arms: list[Arm] = Field(description="postprocessing arms; may be empty")
-    evaluator: Name = Field(description="name in `classifiers`: a clean one that feeds no neighbour space")
+    evaluator: Name = Field(
+        description="name in `classifiers`, a clean one that feeds no neighbour space; 'exact': the mixture's posterior"
+    )
+
+    @property
+    def exact(self) -> bool:
+        """Judged by the closed form.
+
+        Such an experiment keeps the generations of all its scales in one artefact, to have few jobs; the price is that
+        a new scale makes its pool, and so its flows, again.
+        """
+        return self.evaluator == EXACT
 
     @model_validator(mode="after")
     def _arms_differ(self):
@@ -65,19 +81,3 @@ class Experiment(Spec):
             if names.count(name) > 1:
                 raise ValueError(f"two arms are called '{name}'; space, k and train_on must tell them apart")
         return self
-
-
-class Table(Spec):
-    """A table over experiments: rows are guidance and arm, columns are scales."""
-
-    title: str = Field(description="one line above the table")
-    experiments: list[Name] = Field(min_length=1, description="names in `experiments`")
-    scales: Scales | None = Field(None, description="columns; null: every evaluated scale")
-    arms: list[str] | None = Field(None, description="arm names, for instance features_k20; null: all")
-    metrics: list[Literal["frechet", "accuracy", "precision", "recall", "density", "coverage", "near_copies"]] = Field(
-        ["frechet"], min_length=1, description="what is tabulated (paper: FID; the others are our guess)"
-    )
-    references: list[Literal["train", "held_out"]] = Field(
-        ["train", "held_out"], min_length=1, description="real images to compare with (our guess)"
-    )
-    controls: bool = Field(True, description="a retrieval row beside every postprocessing row (our guess)")

@@ -14,6 +14,9 @@ class ConfigError(ValueError):
     """The configuration cannot be run; the message is one sentence for its author."""
 
 
+MERGE = "tag:yaml.org,2002:merge"
+
+
 class _StrictLoader(yaml.SafeLoader):
     """YAML that refuses a key written twice: the second would silently win."""
 
@@ -21,6 +24,8 @@ class _StrictLoader(yaml.SafeLoader):
 def _mapping(loader: _StrictLoader, node: yaml.MappingNode) -> dict:
     seen = set()
     for key_node, _ in node.value:
+        if key_node.tag == MERGE:
+            continue  # `<<: *other`; the keys written out here win over those merged in
         key = loader.construct_object(key_node, deep=True)
         if key in seen:
             mark = key_node.start_mark
@@ -91,6 +96,10 @@ def _sentence(problem: dict, data: dict) -> str:
     if kind == "union_tag_invalid":
         allowed = context["expected_tags"].replace("'", "")
         return f"configuration key '{path}.kind' has the value '{context['tag']}': allowed are {allowed}"
+    if kind == "union_tag_not_found":
+        return f"configuration key '{path}.kind' is missing; it says which kind of entry this is"
+    if kind == "string_pattern_mismatch" and "colours" in path:
+        return f"configuration key '{path}' has the value {_short(value)}: a colour is written '#0072B2'"
     if kind == "string_pattern_mismatch":
         return f"configuration key '{path}': a name has lower-case letters, digits and _ and begins with a letter"
     message = problem["msg"][0].lower() + problem["msg"][1:]

@@ -15,7 +15,8 @@ NEEDED = {
     "datasets": ("facts", "missing", "load"),
     "guidance": ("short", "title", "conditional", "wrap"),
     "embeddings": ("embed",),
-    "figures": ("needs", "draw"),
+    "tables": ("check", "needs", "make"),
+    "figures": ("check", "needs", "draw"),
 }
 
 

@@ -5,8 +5,9 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from guidance_study.config.base import Name, PositiveInt, Spec
-from guidance_study.config.experiments import Experiment, Table
+from guidance_study.config.experiments import Experiment
 from guidance_study.config.networks import NetworkSpec
+from guidance_study.config.paths import Paths
 from guidance_study.config.seams import choice
 from guidance_study.config.training import DDPM, Classifier, Model, Postprocessor
 
@@ -38,7 +39,8 @@ class Study(Spec):
     embeddings: dict[Name, choice("embeddings")] = Field(description="neighbour spaces by name")
     postprocessors: dict[Name, Postprocessor] = Field(description="postprocessing flows by name")
     experiments: dict[Name, Experiment] = Field(description="what is sampled, postprocessed and measured, by name")
-    tables: dict[Name, Table] = Field(description="tables by name; the name is a target of `snakemake`")
+    paths: dict[Name, Paths] = Field({}, description="trajectories on data with a known mixture, by name")
+    tables: dict[Name, choice("tables")] = Field(description="tables by name; the name is a target of `snakemake`")
     figures: dict[Name, choice("figures")] = Field(description="figures by name; the name is a target of `snakemake`")
     all: list[Name] = Field(min_length=1, description="tables and figures that a plain `snakemake` builds")
 

@@ -1,7 +1,7 @@
 """The 2D fractal: two trees of Gaussians (paper, Sec. D.4.1, after the toy example of Karras et al. 2024)."""
 
 import math
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -15,14 +15,19 @@ ANGLES = (math.pi / 4, -3 * math.pi / 4)  # of the two trunks: the classes' boun
 class Fractal(MixtureDataset):
     """Each class is a binary tree of branches, Gaussians stand along each branch; standardised to deviation 1."""
 
+    dimension: ClassVar[int] = 2
     kind: Literal["fractal"]
     offset: float = Field(description="of a trunk's start along its own direction: the entanglement (our guess)")
     splits: int = Field(6, ge=0, le=10, description="times that branches split: 2^(splits + 1) - 1 a class (paper)")
     gaussians: PositiveInt = Field(8, description="Gaussians evenly along a branch (paper)")
     length: PositiveFloat = Field(0.292, description="of a trunk (our guess: Karras et al. 2024)")
     length_factor: PositiveFloat = Field(0.8, description="a child's length over its parent's (our guess)")
-    angle_base: PositiveFloat = Field(0.7, description="a branch of depth d turns by +/- this to the power d (our guess)")
-    weight_factor: PositiveFloat = Field(0.5, description="weight of a depth over the one before, times length (our guess)")
+    angle_base: PositiveFloat = Field(
+        0.7, description="a branch of depth d turns by +/- this to the power d (our guess)"
+    )
+    weight_factor: PositiveFloat = Field(
+        0.5, description="weight of a depth over the one before, times length (our guess)"
+    )
     along: PositiveFloat = Field(0.018, description="standard deviation along the branch, before scaling (our guess)")
     across: PositiveFloat = Field(0.01, description="standard deviation across it (our guess)")
 

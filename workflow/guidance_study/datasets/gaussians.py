@@ -1,6 +1,6 @@
 """Two Gaussians on a line (paper, Figs. 1 to 3)."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -12,6 +12,7 @@ from guidance_study.mixtures import Mixture
 class Gaussians(MixtureDataset):
     """Class 0 is N(+separation, variance), class 1 N(-separation, variance); equally likely."""
 
+    dimension: ClassVar[int] = 1
     kind: Literal["gaussians"]
     separation: PositiveFloat = Field(description="distance of a mean from 0 (recovered: 1.0, 0.5, 0.1)")
     variance: PositiveFloat = Field(0.05, description="variance of a class (our guess: the paper's 0.05 is one)")

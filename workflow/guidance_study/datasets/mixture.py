@@ -1,9 +1,13 @@
 """What datasets drawn from a known Gaussian mixture share."""
 
+from typing import ClassVar
+
 from pydantic import Field
 
 from guidance_study.config.base import PositiveInt, Spec
 from guidance_study.datasets import Arrays, Facts
+
+CLASSES = 2  # a decision boundary is one between two
 
 
 class MixtureDataset(Spec):
@@ -13,14 +17,14 @@ class MixtureDataset(Spec):
     held_out: PositiveInt = Field(20000, description="held-out points of every class (our guess)")
     data_seed: int = Field(0, ge=0, description="seed of the draws, apart from the training seeds (our guess)")
 
+    dimension: ClassVar[int]  # of a point; the plan asks for it often, and need not build the mixture for that
+
     def mixture(self):
-        """The `Mixture`: what `oracle.Oracle` takes."""
+        """The `Mixture` of CLASSES classes, one after the other: what `oracle.Oracle` takes."""
         raise NotImplementedError
 
     def facts(self) -> Facts:
-        mixture = self.mixture()
-        classes = max(mixture.labels) + 1
-        return Facts((len(mixture.means[0]),), (self.train,) * classes, (self.held_out,) * classes, {})
+        return Facts((self.dimension,), (self.train,) * CLASSES, (self.held_out,) * CLASSES, {})
 
     def missing(self) -> None:
         """Nothing is read from outside."""
@@ -29,13 +33,22 @@ class MixtureDataset(Spec):
         """The two parts, classes in turn within each, float32."""
         import numpy as np
 
-        from guidance_study.oracle import Oracle
-        from guidance_study.randomness import generator
-
-        oracle = Oracle(self.mixture())
         parts = []
         for part, n in (("train", self.train), ("held_out", self.held_out)):
-            sources = [generator(self.data_seed, f"data/{self.kind}/{part}", c) for c in range(oracle.classes)]
-            points = [oracle.draw(source, n, c).numpy() for c, source in enumerate(sources)]
-            parts += [np.concatenate(points).astype(np.float32), np.repeat(np.arange(oracle.classes), n)]
+            parts += [np.concatenate([self.draw(part, label, n) for label in range(CLASSES)])]
+            parts += [np.repeat(np.arange(CLASSES), n)]
         return Arrays(*parts)
+
+    def draw(self, part: str, label: int, n: int):
+        """n points (n, d) of a class, float32: those of `part`, whose name keys the draw."""
+        import numpy as np
+
+        from guidance_study.randomness import generator
+
+        mixture, source = self.mixture(), generator(self.data_seed, f"data/{self.kind}/{part}", label)
+        mine = np.flatnonzero(np.array(mixture.labels) == label)
+        weights = np.array(mixture.weights)[mine]
+        k = mine[source.choice(len(mine), size=n, p=weights / weights.sum())]
+        means, variances, axes = (np.array(v) for v in (mixture.means, mixture.variances, mixture.axes))
+        noise = np.sqrt(variances[k]) * source.standard_normal((n, means.shape[1]))
+        return (means[k] + np.einsum("nij,nj->ni", axes[k], noise)).astype(np.float32)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from guidance_study.config.base import Name, Scale, Spec
+from guidance_study.config.sentences import known
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,8 +20,17 @@ class Panels(Spec):
     scale: Scale = Field(description="an evaluated guidance scale")
     arm: str = Field(description="arm name, for instance features_k20")
 
-    def needs(self, plan) -> dict:
-        """Role -> artefact, of the first training seed."""
+    def check(self, at: str, study) -> None:
+        """Its names exist."""
+        judged = [name for name, experiment in study.experiments.items() if not experiment.exact]
+        for i, key in enumerate(self.experiments):
+            known(f"{at}.experiments[{i}]", key, judged)
+            experiment = study.experiments[key]
+            known(f"{at}.scale", self.scale, experiment.evaluation.scales)
+            known(f"{at}.arm", self.arm, [a.name for a in experiment.arms])
+
+    def needs(self, plan) -> tuple[dict, dict]:
+        """Role -> artefact, of the first training seed; and what the panels are called."""
         seed, inputs = plan.study.seeds[0], {}
         for name in self.experiments:
             experiment = plan.study.experiments[name]
@@ -29,7 +39,7 @@ class Panels(Spec):
             inputs[f"postprocessed/{name}"] = plan.postprocessed(name, arm, self.scale, seed)
             inputs[f"dataset/{name}"] = plan.dataset(plan.study.models[experiment.model].dataset)
             inputs[f"evaluator/{name}"] = plan.classifier(experiment.evaluator, seed)
-        return inputs
+        return inputs, {"guidance": {key: plan.study.experiments[key].guidance.title for key in self.experiments}}
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,8 @@ STAGES: dict[str, Stage] = {
     "postprocessor": Stage(1, ("weights.safetensors", "losses.npy")),
     "postprocessed": Stage(1, ("samples.npy",)),
     "measures": Stage(1, ("measures.json",)),
+    "point_measures": Stage(1, ("measures.json",)),
+    "paths": Stage(1, ("paths.npy", "labels.npy")),
     "table": Stage(1, ("table.csv", "table.md", "table.html", "table.tex"), published="tables", shown="table.html"),
     "figure": Stage(1, ("figure.png", "figure.pdf"), published="figures", shown="figure.png"),
 }

@@ -5,7 +5,6 @@ import numpy as np
 from guidance_study import blas
 from guidance_study.config import seams
 from guidance_study.jobs import Input, Job
-from guidance_study.models import load_classifier, set_up
 from guidance_study.neighbours import Neighbours, class_neighbours
 from guidance_study.progress import log
 
@@ -18,11 +17,20 @@ def nearest(samples: np.ndarray, labels: np.ndarray, dataset: Input, embedding: 
     return class_neighbours(spec.embed(samples, embedder), labels, spec.embed(bank, embedder), bank_labels, k)
 
 
+def loaded(embedder: Input | None):
+    """The network of an embedding that has one; torch is imported only then, for it takes longer than a search."""
+    if embedder is None:
+        return None
+    from guidance_study.models import load_classifier, set_up
+
+    set_up()
+    return load_classifier(embedder)
+
+
 def make(job: Job) -> None:
     """Files: index.npy (n, k) int64 into the training data, nearest first; distance.npy (n, k) float64."""
-    set_up()
     pool = job.inputs["samples"].path
-    embedder = load_classifier(job.inputs["embedder"]) if "embedder" in job.inputs else None
+    embedder = loaded(job.inputs.get("embedder"))
     log(f"BLAS cores in use: {blas.cores_in_use()}")
     found = nearest(
         np.load(pool / "samples.npy", mmap_mode="r"), np.load(pool / "labels.npy"), job.inputs["dataset"],

@@ -8,6 +8,7 @@ from guidance_study.jobs import Job
 from guidance_study.models import save_weights, set_up
 from guidance_study.processes import rectified_flow
 from guidance_study.randomness import generator, torch_seed
+from guidance_study.rows import chosen
 from guidance_study.training import fit
 
 PURPOSE = "train/postprocessor"
@@ -25,15 +26,17 @@ def target_rms(start: np.ndarray, real: np.ndarray, index: np.ndarray) -> float:
 def make(job: Job) -> None:
     """Files: weights.safetensors (EMA), losses.npy (steps,) float32. A target is drawn anew at every step."""
     params, device = job.params, set_up()
-    start = np.load(job.inputs["samples"].path / "samples.npy")
+    pool = job.inputs["samples"]
+    mine = chosen(pool.params, params["scales"], params["n"])
+    start = np.load(pool.path / "samples.npy")[mine]
     real = np.load(job.inputs["dataset"].path / "train.npy")
-    index = np.load(job.inputs["neighbours"].path / "index.npy")
+    index = np.load(job.inputs["neighbours"].path / "index.npy")[mine]
     scale = target_rms(start, real, index)
     with torch_seed(params["seed"], PURPOSE + "/weights"):
         network = networks.build(params["network"], tuple(params["shape"]), params["rows"]).to(device)
     velocity = rectified_flow.velocity(network, scale)
     start, real, index = (torch.from_numpy(a).to(device) for a in (start, real, index))
-    labels = torch.from_numpy(np.load(job.inputs["samples"].path / "labels.npy")).to(device)
+    labels = torch.from_numpy(np.load(pool.path / "labels.npy")[mine]).to(device)
 
     def loss(step: int) -> torch.Tensor:
         draw, batch = generator(params["seed"], PURPOSE, step), params["training"]["batch"]

@@ -11,6 +11,7 @@ from guidance_study.models import batches, frozen, load_classifier, set_up, stat
 from guidance_study.processes.ddpm import DDPM, Denoiser
 from guidance_study.progress import track
 from guidance_study.randomness import normal
+from guidance_study.rows import shares
 
 
 def load_denoiser(source: Input) -> tuple[Denoiser, DDPM]:
@@ -19,13 +20,6 @@ def load_denoiser(source: Input) -> tuple[Denoiser, DDPM]:
     process = DDPM(**params["process"])
     network = networks.build(params["network"], tuple(params["shape"]), params["rows"])
     return process.denoiser(frozen(network, state_of(source))), process
-
-
-def shares(scales: list[float], n: int) -> np.ndarray:
-    """The guidance scale of each of n samples, (n,) float64: equal contiguous shares, the first ones larger by one."""
-    return np.concatenate(
-        [np.full(len(part), s) for s, part in zip(scales, np.array_split(np.arange(n), len(scales)), strict=True)]
-    )
 
 
 def generate(denoiser, process, guidance, params: dict, shape: tuple[int, ...], first: int, last: int, *,

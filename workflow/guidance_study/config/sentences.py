@@ -1,0 +1,17 @@
+"""Checks that several parts of the configuration share: each raises ValueError with one sentence."""
+
+from collections.abc import Collection
+
+
+def known(at: str, value, allowed: Collection) -> None:
+    """The value of key `at` must be one of `allowed`."""
+    if value not in allowed:
+        shown = ", ".join(str(a) for a in allowed) or "none is declared"
+        raise ValueError(f"configuration key '{at}' has the value {value!r}: allowed are {shown}")
+
+
+def distinct(at: str, values: list) -> None:
+    """No value of the list at key `at` stands there twice."""
+    for value in values:
+        if values.count(value) > 1:
+            raise ValueError(f"configuration key '{at}' holds {value} twice; every value may stand once")

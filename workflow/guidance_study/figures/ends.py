@@ -1,0 +1,61 @@
+"""Where the trajectories of several runs end in the plane, scale by scale (for the paper's scale 400)."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from guidance_study.config.base import Colour, Name, Spec
+from guidance_study.config.sentences import known
+from guidance_study.tables.paths import known_runs, of_dimension, travelled
+
+
+class EndsFigure(Spec):
+    """Rows: runs; columns: their scales. Every panel has its own range, which its corner says."""
+
+    kind: Literal["ends"]
+    title: str = Field(description="one line above the figure")
+    paths: Name = Field(description="name in `paths`, data in the plane")
+    runs: list[Name] = Field(min_length=1, description="names of runs with equal scales")
+    colours: list[Colour] = Field(["#0072B2", "#E69F00"], min_length=2, description="of the classes")
+
+    def check(self, at: str, study) -> None:
+        """Its names exist, and the runs' scales are the same."""
+        known(f"{at}.paths", self.paths, study.paths)
+        known_runs(at, [self.paths], self.runs, study)
+        of_dimension(f"{at}.paths", study.paths[self.paths].dataset, 2, study)
+        first = study.paths[self.paths].runs[self.runs[0]].scales
+        for name in self.runs:
+            known(f"paths.{self.paths}.runs.{name}.scales", study.paths[self.paths].runs[name].scales, [first])
+
+    def needs(self, plan) -> tuple[dict, dict]:
+        """The paths of the first seed."""
+        return travelled(plan, [self.paths], plan.study.seeds[:1])
+
+    def draw(self, job):
+        """The matplotlib figure."""
+        import numpy as np
+
+        from guidance_study import style
+        from guidance_study.reporting.paths import read, side_text
+
+        entry = read(job, job.params["sources"][0])
+        scales = entry.run(self.runs[0])["scales"]
+        drawn, axes = style.figure(len(self.runs), len(scales), 7.2, 0.6 + 2.0 * len(self.runs))
+        for line, run in zip(axes, self.runs, strict=True):
+            for axis, scale in zip(line, scales, strict=True):
+                ends = entry.of(run, scale)[-1]
+                reach = 1.1 * max(float(np.abs(entry.real).max()), float(np.abs(ends).max()))
+                axis.scatter(*entry.real[::10].T, s=0.5, color=style.REAL, linewidths=0, rasterized=True)
+                colours = [self.colours[label] for label in entry.labels]
+                axis.scatter(*ends.T, s=2, c=colours, linewidths=0, rasterized=True)
+                axis.set_xlim(-reach, reach)
+                axis.set_ylim(-reach, reach)
+                axis.set_aspect("equal")
+                axis.set_xticks([])
+                axis.set_yticks([])
+                axis.text(0.02, 0.98, f"± {reach:.3g}", transform=axis.transAxes, ha="left", va="top", fontsize=7)
+                axis.set_title(f"scale {scale:g}")
+            spec = entry.run(run)
+            line[0].set_ylabel(side_text(spec).replace(" x ", "\nx "))
+        style.heading(drawn, self.title, "grey: data; corner: half the panel's side, where the data's own is about 3")
+        return drawn

@@ -1,0 +1,147 @@
+"""Points in the plane before and after postprocessing (paper, Figs. 4a to c, 5 and S1)."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from guidance_study.config.base import Colour, Name, PositiveInt, Scales, Spec
+from guidance_study.config.sentences import known
+from guidance_study.tables.paths import of_dimension
+from guidance_study.tables.points import described, known_experiments
+
+OUTLIER = 0.999  # a point is marked where it is farther from real ones of its class than this share of real points are
+RINGED = 100  # outliers of a panel that are ringed, the farthest ones
+
+
+class PointsFigure(Spec):
+    """Ground truth, and generations at each scale before and after each arm; outliers ringed, boundaries drawn."""
+
+    kind: Literal["points"]
+    title: str = Field(description="one line above the figure")
+    experiments: list[Name] = Field(min_length=1, description="names in `experiments`, judged by 'exact', in the plane")
+    arms: list[str] = Field(min_length=1, description="arm names; one where there are several experiments")
+    scales: Scales | None = Field(None, description="scales shown; null: every evaluated scale")
+    n: PositiveInt = Field(2000, description="points drawn in a panel (our guess)")
+    colours: list[Colour] = Field(["#0072B2", "#E69F00"], min_length=2, description="of the classes")
+
+    def check(self, at: str, study) -> None:
+        """Its names exist."""
+        known_experiments(f"{at}.experiments", self.experiments, study)
+        counts = {len(self.scales or study.experiments[name].evaluation.scales) for name in self.experiments}
+        if len(counts) > 1:
+            raise ValueError(f"configuration key '{at}.experiments' must have equally many scales each, not {counts}")
+        if len(self.experiments) > 1 and len(self.arms) > 1:
+            raise ValueError(f"configuration key '{at}.arms' must hold one arm where there are several experiments")
+        for name in self.experiments:
+            experiment = study.experiments[name]
+            of_dimension(f"{at}.experiments", study.models[experiment.model].dataset, 2, study)
+            for i, arm in enumerate(self.arms):
+                known(f"{at}.arms[{i}]", arm, [a.name for a in experiment.arms])
+            for i, scale in enumerate(self.scales or []):
+                known(f"{at}.scales[{i}]", scale, experiment.evaluation.scales)
+
+    def needs(self, plan) -> tuple[dict, dict]:
+        """Generations before and after, data, and guiding classifiers, of the first training seed."""
+        seed, inputs, study = plan.study.seeds[0], {}, plan.study
+        for name in self.experiments:
+            experiment = study.experiments[name]
+            first = experiment.evaluation.scales[0]
+            inputs[f"samples/{name}"] = samples = plan.evaluated(name, first, seed)
+            inputs[f"dataset/{name}"] = plan.dataset(study.models[experiment.model].dataset)
+            if "classifier" in samples.inputs:
+                inputs[f"classifier/{name}"] = samples.inputs["classifier"]
+            for arm in experiment.arms:
+                if arm.name in self.arms:
+                    inputs[f"postprocessed/{name}/{arm.name}"] = plan.postprocessed(name, arm, first, seed)
+        return inputs, {"settings": {name: described(name, study) for name in self.experiments}}
+
+    def draw(self, job):
+        """The matplotlib figure: several experiments a row each; one experiment a column for each scale."""
+        from guidance_study import style
+        from guidance_study.reporting.clouds import Cloud
+
+        clouds = [Cloud.read(job, name, self.arms) for name in self.experiments]
+        scales = [self.scales or cloud.scales for cloud in clouds]
+        if len(clouds) > 1:
+            grid = [
+                [(cloud, None, None), *((cloud, s, a) for s in mine for a in ("before", self.arms[0]))]
+                for cloud, mine in zip(clouds, scales, strict=True)
+            ]
+        else:
+            states = ["before", *self.arms]
+            grid = [[(clouds[0], scale, state) for scale in scales[0]] for state in states]
+            grid = [[(clouds[0], None, None) if i == 0 else None, *row] for i, row in enumerate(grid)]
+        size = 7.2 / len(grid[0])
+        drawn, axes = style.figure(len(grid), len(grid[0]), 7.2, 0.75 + (size + 0.22) * len(grid))
+        for line, cells in zip(axes, grid, strict=True):
+            for axis, cell in zip(line, cells, strict=True):
+                if cell is None:
+                    axis.axis("off")
+                else:
+                    self._panel(axis, *cell)
+        self._legend(axes, grid, clouds)
+        style.heading(drawn, self.title, self._about(clouds))
+        return drawn
+
+    def _panel(self, axis, cloud, scale, state) -> None:
+        from guidance_study.style import REAL, WRONG
+
+        points, labels = cloud.real_points(self.n) if scale is None else cloud.points(scale, state)
+        axis.scatter(
+            *cloud.real[:: max(1, len(cloud.real) // 4000)].T, s=0.4, color=REAL, linewidths=0, rasterized=True
+        )
+        shown = slice(0, self.n)
+        colours = [self.colours[label] for label in labels[shown]]
+        axis.scatter(*points[shown].T, s=1.6, c=colours, linewidths=0, rasterized=True)
+        for line in cloud.boundary.lines:
+            axis.plot(*line.T, color="black", linewidth=0.6)
+        if cloud.line is not None:
+            axis.plot(*cloud.line, color="black", linewidth=0.9, linestyle="dashed")
+        if scale is None:
+            axis.set_title(f"{cloud.name}\nground truth")
+        else:
+            far, share = cloud.outliers(points, labels, OUTLIER)
+            ringed = points[far[:RINGED]].T
+            axis.scatter(*ringed, s=9, facecolors="none", edgecolors=WRONG, linewidths=0.4, rasterized=True)
+            corner = {"transform": axis.transAxes, "ha": "right", "va": "top", "color": WRONG, "fontsize": 7}
+            axis.text(0.98, 0.98, f"{share:.1%}", **corner)
+            axis.set_title(f"scale {scale:g}\n{cloud.state_text(state)}")
+        axis.set_xlim(-cloud.reach, cloud.reach)
+        axis.set_ylim(-cloud.reach, cloud.reach)
+        axis.set_aspect("equal")
+        axis.set_xticks([])
+        axis.set_yticks([])
+        axis.spines[:].set_visible(True)
+        axis.spines[:].set_linewidth(0.4)
+
+    def _legend(self, axes, grid, clouds) -> None:
+        """Below the ground truth where there is room."""
+        from matplotlib.lines import Line2D
+
+        from guidance_study.style import WRONG
+
+        free = [
+            axis
+            for line, cells in zip(axes, grid, strict=True)
+            for axis, c in zip(line, cells, strict=True)
+            if c is None
+        ]
+        if not free:
+            return
+        dot = {"marker": "o", "linestyle": "none", "markersize": 4}
+        handles = [Line2D([], [], color=c, label=f"class {i}", **dot) for i, c in enumerate(self.colours[:2])]
+        handles.append(Line2D([], [], markerfacecolor="none", color=WRONG, label="outlier", **dot))
+        handles.append(Line2D([], [], color="black", linewidth=0.8, label="boundary"))
+        free[0].legend(handles=handles, loc="upper left", frameon=False, fontsize=7)
+
+    def _about(self, clouds) -> str:
+        guided = any(cloud.line is not None for cloud in clouds)
+        about = (
+            f"red number: share of outliers, farther from real points of their class than {OUTLIER:.1%} of real points"
+            f" are; rings: the {RINGED} farthest; solid: the true boundary"
+        )
+        about += "; dashed: the linear classifier's" if guided else ""
+        factors = {cloud.setting.get("gradient_factor", 1) for cloud in clouds}
+        if factors != {1}:
+            about += f"; gradient of log p(c | x) times {', '.join(f'{f:g}' for f in sorted(factors))} (our guess)"
+        return about

@@ -1,0 +1,72 @@
+"""Stage `paths`: guided trajectories from the same noises, with learned parts, exact parts, or some of each."""
+
+import numpy as np
+import torch
+
+from guidance_study.config import seams
+from guidance_study.config.paths import EXACT
+from guidance_study.errors import StudyError
+from guidance_study.jobs import Input, Job
+from guidance_study.models import load_classifier, set_up
+from guidance_study.oracle import oracle_of
+from guidance_study.processes.ddpm import DDPM, Denoiser
+from guidance_study.progress import track
+from guidance_study.randomness import normal
+from guidance_study.rows import times
+from guidance_study.stages.samples import load_denoiser
+
+
+def recorded(path, start: torch.Tensor, first: int, wanted: list[int]) -> torch.Tensor:
+    """The frames (F, n, d) of a path nearest to the wanted diffusion steps; `first` is the step of `start`."""
+    steps, states = [first], [start]
+    for step, state in path:
+        steps.append(step)
+        states.append(state)
+    return torch.stack([states[int(np.abs(np.array(steps) - t).argmin())] for t in wanted])
+
+
+class Parts:
+    """What runs are made of: learned parts by role, and the closed form under the name `exact`; all in float64."""
+
+    def __init__(self, job: Job, process: DDPM, device):
+        self.job, self.process = job, process
+        self.oracle = oracle_of(job.inputs["dataset"], device)
+
+    def denoiser(self, role: str) -> tuple[Denoiser, int]:
+        """eps(x, t, label), and its label for "no class"."""
+        if role == EXACT:
+            return self.oracle.denoiser(self.process, null=self.oracle.classes), self.oracle.classes
+        source: Input = self.job.inputs[f"part/{role}"]
+        eps, _ = load_denoiser(source)
+        return lambda x, t, label: eps(x.float(), t, label).double(), source.params["rows"] - 1
+
+    def classifier(self, role: str):
+        """logits(x, time)."""
+        if role == EXACT:
+            return self.oracle.classifier(self.process)
+        network = load_classifier(self.job.inputs[f"part/{role}"])
+        return lambda x, time: network(x.float(), time)
+
+
+def make(job: Job) -> None:
+    """Files: paths.npy (rows, frames, n, d) float64, see `rows.columns` and `rows.times`; labels.npy (n,)."""
+    params, device = job.params, set_up()
+    process = DDPM(**params["process"])
+    parts, n, seed = Parts(job, process, device), params["n"], params["seed"]
+    draw = lambda what: torch.from_numpy(normal(seed, f"paths/{what}", 0, n, params["shape"])).to(device).double()  # noqa: E731
+    label = torch.arange(n, device=device) % params["classes"]
+    start, wanted, rows = draw("x_T"), times(params), []
+    todo = [(run, scale) for run in params["runs"] for scale in run["scales"]]
+    for run, scale in track(todo, len(todo), "runs"):
+        guidance = seams.parse("guidance", run["guidance"])
+        eps, null = parts.denoiser(run["eps"])
+        classifier = parts.classifier(guidance.classifier) if hasattr(guidance, "classifier") else None
+        guided = guidance.wrap(eps, scale, null=null, classifier=classifier, process=process)
+        sampler = params["sampler"] | ({"steps": run["steps"]} if run["steps"] else {})
+        with torch.no_grad():
+            path = process.path(guided, start, label, noise=lambda i: draw(f"step{i}"), **sampler)
+            rows.append(recorded(path, start, process.steps - 1, wanted).cpu())
+        if not torch.isfinite(rows[-1]).all():
+            raise StudyError(f"run '{run['name']}' at scale {scale:g} leaves the finite numbers; use smaller scales")
+    np.save(job.out / "paths.npy", torch.stack(rows).numpy())
+    np.save(job.out / "labels.npy", label.cpu().numpy())

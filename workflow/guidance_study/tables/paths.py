@@ -1,0 +1,137 @@
+"""Trajectories in numbers: boundary, class, bend, distance to the exact ones (quantifies the paper's Figs. 1 to 3)."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from guidance_study.config.base import Name, Spec
+from guidance_study.config.paths import EXACT
+from guidance_study.config.sentences import distinct, known
+
+METRICS = Literal["boundary", "right_class", "bend", "to_exact", "wasserstein", "farthest"]
+
+
+class PathTable(Spec):
+    """Rows: data, run and scale; columns: metrics of the trajectories."""
+
+    kind: Literal["paths"]
+    title: str = Field(description="one line above the table")
+    paths: list[Name] = Field(min_length=1, description="names in `paths`")
+    runs: list[Name] | None = Field(None, min_length=1, description="names of runs; null: all")
+    reference: Name = Field("exact", description="the run whose trajectories at scale 1 are the exact conditional ones")
+    metrics: list[METRICS] = Field(min_length=1, description="columns (our guess)")
+
+    def check(self, at: str, study) -> None:
+        """Its names exist."""
+        known_runs(at, self.paths, [*(self.runs or []), self.reference], study)
+        for name in self.paths:
+            run = study.paths[name].runs[self.reference]
+            if run.eps != EXACT or not run.guidance.conditional or 1 not in run.scales:
+                raise ValueError(
+                    f"configuration key '{at}.reference' has the value '{self.reference}': in paths '{name}' that must"
+                    " be a run of exact eps under classifier-free guidance with scale 1 among its scales"
+                )
+        distinct(f"{at}.metrics", self.metrics)
+
+    def needs(self, plan) -> tuple[dict, dict]:
+        """The paths of every entry and seed."""
+        return travelled(plan, self.paths)
+
+    def make(self, job):
+        """(tidy numbers, table, notes)."""
+        from guidance_study.reporting.paths import lines, measured, notes
+        from guidance_study.reporting.render import framed
+
+        rows = measured(job, self.runs, self.metrics, self.reference)
+        return rows, framed(lines(rows, self.metrics)), notes(rows, job, self.metrics)
+
+
+class Pair(Spec):
+    """Two runs that Eq. (4) says are equal: the conditional model, and unconditional eps with a classifier."""
+
+    left: Name = Field(description="a run of the conditional model, at its first scale")
+    right: Name = Field(description="a run of unconditional eps and a classifier, at its first scale")
+
+
+class GapTable(Spec):
+    """How far the two sides of Eq. (4) are apart, learned parts replaced by exact ones one at a time."""
+
+    kind: Literal["gap"]
+    title: str = Field(description="one line above the table")
+    paths: list[Name] = Field(min_length=1, description="names in `paths`")
+    pairs: list[Pair] = Field(min_length=1, description="rows; the first one is what the others are a share of")
+
+    def check(self, at: str, study) -> None:
+        """Its names exist."""
+        check_pairs(at, self, study)
+
+    def needs(self, plan) -> tuple[dict, dict]:
+        """The paths of every entry and seed."""
+        return travelled(plan, self.paths)
+
+    def make(self, job):
+        """(tidy numbers, table, notes)."""
+        from guidance_study.reporting.paths import gap_lines, gap_notes, gaps
+        from guidance_study.reporting.render import framed
+
+        rows = gaps(job, [pair.plain() for pair in self.pairs])
+        return rows, framed(gap_lines(rows)), gap_notes(rows, job)
+
+
+def check_pairs(at: str, spec, study) -> None:
+    """The pairs' runs exist and begin with scale 1."""
+    for i, pair in enumerate(spec.pairs):
+        known_runs(at, spec.paths, [pair.left, pair.right], study)
+        for name in spec.paths:
+            runs = study.paths[name].runs
+            for side, run in (("left", pair.left), ("right", pair.right)):
+                known(f"paths.{name}.runs.{run}.scales[0]", runs[run].scales[0], [1.0])
+                guidance = runs[run].guidance
+                fits = guidance.conditional if side == "left" else getattr(guidance, "gradient_factor", 0) == 1
+                if not fits:
+                    needed = "a conditional model" if side == "left" else "a classifier with gradient_factor 1"
+                    raise ValueError(
+                        f"configuration key '{at}.pairs[{i}].{side}' has the value '{run}': that side of Eq. (4) is"
+                        f" a run of {needed}"
+                    )
+
+
+def known_runs(at: str, names: list[str], runs: list[str], study) -> None:
+    """Every name is an entry of `paths`, stands once, and has all these runs."""
+    distinct(f"{at}.paths", names)
+    for i, name in enumerate(names):
+        known(f"{at}.paths[{i}]", name, study.paths)
+        for run in runs:
+            if run not in study.paths[name].runs:
+                allowed = ", ".join(study.paths[name].runs)
+                raise ValueError(
+                    f"configuration key '{at}' names the run '{run}' of paths '{name}': allowed are {allowed}"
+                )
+
+
+def of_dimension(at: str, dataset: str, dimension: int, study) -> None:
+    """Points of a dataset have this many coordinates."""
+    shape = study.datasets[dataset].facts().shape
+    if shape != (dimension,):
+        raise ValueError(
+            f"configuration key '{at}' leads to dataset '{dataset}', whose points have shape {shape}: it must be"
+            f" ({dimension},)"
+        )
+
+
+def travelled(plan, names: list[str], seeds: list[int] | None = None) -> tuple[dict, dict]:
+    """Inputs and `sources` over entries of `paths`; for words, what parts were made of and what rules are called."""
+    inputs, sources = {}, []
+    for name in names:
+        for seed in seeds or plan.study.seeds:
+            role = f"paths/{name}/{seed}"
+            inputs[role] = plan.paths(name, seed)
+            inputs[f"dataset/{name}"] = inputs[role].inputs["dataset"]
+            sources.append({"role": role, "paths": name, "seed": seed})
+    used = {name: inputs[f"paths/{name}/{sources[0]['seed']}"].inputs for name in names}
+    parts = {
+        name: {role.removeprefix("part/"): a.params["training"] for role, a in made.items() if role.startswith("part/")}
+        for name, made in used.items()
+    }
+    rules = {run.guidance.kind: run.guidance.title for name in names for run in plan.study.paths[name].runs.values()}
+    return inputs, {"sources": sources, "parts": parts, "titles": rules}

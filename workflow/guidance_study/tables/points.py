@@ -1,0 +1,98 @@
+"""Points judged by the closed form, before and after postprocessing (quantifies the paper's Figs. 4, 5 and S1)."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from guidance_study.config.base import Name, Spec
+from guidance_study.config.sentences import distinct, known
+
+METRICS = Literal[
+    "neighbour_mean", "neighbour_median", "neighbour_99", "boundary", "right_class", "wasserstein", "coverage",
+    "effective_targets",
+]  # fmt: skip
+
+
+class PointTable(Spec):
+    """Rows: experiment, scale, and before, after each arm, retrieval; columns: metrics. Says where a claim fails."""
+
+    kind: Literal["points"]
+    title: str = Field(description="one line above the table")
+    experiments: list[Name] = Field(min_length=1, description="names in `experiments`, judged by 'exact'")
+    metrics: list[METRICS] = Field(min_length=1, description="columns (our guess)")
+
+    def check(self, at: str, study) -> None:
+        """Its names exist."""
+        known_experiments(f"{at}.experiments", self.experiments, study)
+        distinct(f"{at}.metrics", self.metrics)
+        first = study.experiments[self.experiments[0]].evaluation
+        for name in self.experiments:
+            mine = study.experiments[name].evaluation
+            for key in ("block_size", "manifold_k"):
+                if getattr(mine, key) != getattr(first, key):
+                    raise ValueError(
+                        f"configuration key '{at}.experiments': the {key} of '{name}' is {getattr(mine, key)} and of"
+                        f" '{self.experiments[0]}' {getattr(first, key)}; a table compares experiments that share it"
+                    )
+
+    def needs(self, plan) -> tuple[dict, dict]:
+        """The measures of every experiment and seed."""
+        return measured(plan, self.experiments)
+
+    def make(self, job):
+        """(tidy numbers, table, notes)."""
+        from guidance_study.reporting import collect
+        from guidance_study.reporting.points import claims, lines, notes, summarise
+        from guidance_study.reporting.render import framed
+
+        rows, contents = collect(job)
+        summary = summarise(rows[rows["label"].isna()])
+        table = framed(lines(summary, self.metrics, job.params["settings"]))
+        return summary, table, claims(rows, job.params["settings"]) + notes(rows, contents, job.params, self.metrics)
+
+
+def judged_exactly(study) -> list[str]:
+    """Names of the experiments that the closed form judges."""
+    return [name for name, experiment in study.experiments.items() if experiment.exact]
+
+
+def known_experiments(at: str, names: list[str], study) -> None:
+    """Every name is an experiment that the closed form judges, and stands once."""
+    for i, name in enumerate(names):
+        known(f"{at}[{i}]", name, judged_exactly(study))
+    distinct(at, names)
+
+
+def measured(plan, names: list[str]) -> tuple[dict, dict]:
+    """Inputs and `sources`, `settings` of a table over experiments that the closed form judges."""
+    inputs, sources = {}, []
+    for key in names:
+        for seed in plan.study.seeds:
+            role = f"{key}/{seed}"
+            inputs[role] = plan.point_measures(key, seed)
+            sources.append({"role": role, "experiment": key, "seed": seed})
+    return inputs, {"sources": sources, "settings": {key: described(key, plan.study) for key in names}}
+
+
+def described(key: str, study) -> dict:
+    """What tables and figures say of an experiment."""
+    experiment = study.experiments[key]
+    model = study.models[experiment.model]
+    guidance = experiment.guidance
+    words = {"guidance": guidance.title}
+    if hasattr(guidance, "classifier"):
+        words["classifier"] = study.classifiers[guidance.classifier].network.kind
+        words["gradient_factor"] = guidance.gradient_factor
+    flows = {arm.name: study.postprocessors[arm.postprocessor] for arm in experiment.arms}
+    return words | {
+        "data": model.dataset,
+        "base": {"steps": model.training.steps, "batch": model.training.batch},
+        "sampler": experiment.sampler.plain(),
+        "pool": experiment.pool.plain(),
+        "arms": {arm.name: {"space": arm.space, "k": arm.k, "train_on": arm.train_on} for arm in experiment.arms},
+        "flows": {
+            name: {"steps": f.training.steps, "batch": f.training.batch, "rtol": f.solver.rtol}
+            for name, f in flows.items()
+        },
+        "manifold_k": experiment.evaluation.manifold_k,
+    }

@@ -1,0 +1,63 @@
+"""The paper's Tab. 1: how much nearer to real data postprocessing brings points, the worst ones and all."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from guidance_study.config.base import Name, Scales, Spec
+from guidance_study.config.sentences import distinct, known
+from guidance_study.tables.points import judged_exactly, measured
+
+PAPER = Path(__file__).parents[2] / "paper_values.yaml"
+
+
+class RatioTable(Spec):
+    """Rows: class and scale; the paper's triple beside ours, distances and right-class rates before and after."""
+
+    kind: Literal["ratios"]
+    title: str = Field(description="one line above the table")
+    experiment: Name = Field(description="name in `experiments`, judged by 'exact'")
+    arm: str = Field(description="arm name, for instance points_k20_own")
+    scales: Scales = Field(
+        min_length=3,
+        max_length=3,
+        description="three, in the paper's order (paper: the first is 1; the others our guess)",
+    )
+
+    def check(self, at: str, study) -> None:
+        """Its names exist."""
+        known(f"{at}.experiment", self.experiment, judged_exactly(study))
+        experiment = study.experiments[self.experiment]
+        known(f"{at}.arm", self.arm, [arm.name for arm in experiment.arms])
+        known(f"{at}.scales[0]", self.scales[0], [1.0])
+        distinct(f"{at}.scales", self.scales)
+        for i, scale in enumerate(self.scales):
+            known(f"{at}.scales[{i}]", scale, experiment.evaluation.scales)
+
+    def needs(self, plan) -> tuple[dict, dict]:
+        """The measures of the experiment, every seed; the paper's numbers."""
+        import yaml
+
+        inputs, said = measured(plan, [self.experiment])
+        return inputs, said | {"paper": yaml.safe_load(PAPER.read_text(encoding="utf-8"))["table_1"]}
+
+    def make(self, job):
+        """(tidy numbers, table, notes)."""
+        from guidance_study.reporting import collect
+        from guidance_study.reporting.points import notes, ratio_lines, summarise
+        from guidance_study.reporting.render import framed
+
+        rows, contents = collect(job)
+        summary = summarise(rows)
+        table = framed(ratio_lines(summary, self.scales, self.arm, job.params["paper"]))
+        reading = (
+            "Ratio: mean distance to the nearest real point of the class, before over after, of the worst 1 % / worst"
+            " 10 % / all generations, the worst by the distance before. The paper's caption is lost; this is our"
+            f" reading of its three numbers. Scales beyond the first are our guess; arm: {self.arm}."
+        )
+        return (
+            summary,
+            table,
+            [reading, *notes(rows, contents, job.params, ["neighbour_mean", "right_class"], [self.arm])],
+        )
