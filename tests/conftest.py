@@ -12,8 +12,11 @@ import pytest
 TOP = Path(__file__).resolve().parents[1]
 
 from guidance_study import blas  # noqa: E402
-from guidance_study.config import parse  # noqa: E402
-from guidance_study.config.loading import merge, read  # noqa: E402
+from guidance_study.config.loading import (  # noqa: E402
+    merge,
+    parse,
+    read,
+)
 
 blas.set_core()  # before any test imports numpy
 
@@ -38,7 +41,37 @@ TINY = {
         for name in ("digits_cfg", "digits_cg")
     },
     "figures": {"fig_digits_pca": {"n": 100}},
+    "all": ["table_digits", "table_digits_nn", "table_digits_quality", "fig_digits_samples", "fig_digits_pca"],
 }
+
+SYNTHETIC = [
+    "fig_1", "fig_2a", "fig_2b", "fig_3", "fig_4", "fig_5", "fig_s1", "fig_gap", "fig_scale",
+    "table_1", "table_1d", "table_2d", "table_gap", "table_scale",
+]  # fmt: skip
+LEVELS = ("fractal_a_cg", "fractal_b_cg", "fractal_c_cg", "fractal_c_cfg")
+LINE = ("gauss_far", "gauss_mid", "gauss_near")
+PLANE = ("fractal_a_free", "fractal_b_free", "fractal_c_free")
+SHORT = {"training": {"steps": 20, "batch": 32}}
+TINY_POINTS = {
+    "datasets": {
+        **{f"gauss_{m}": {"train": 200, "held_out": 200} for m in ("far", "mid", "near")},
+        **{f"fractal_{level}": {"train": 200, "held_out": 200, "splits": 2} for level in "abc"},
+    },
+    "networks": {name: {"width": 16, "blocks": 1} for name in ("mlp_line", "mlp_plane")},
+    "models": dict.fromkeys([*LINE, *(f"{name}_free" for name in LINE), *PLANE, "fractal_c"], SHORT),
+    "classifiers": {
+        **{f"gauss_{m}_{kind}": SHORT for m in ("far", "mid", "near") for kind in ("nonlinear", "linear")},
+        **{f"fractal_{level}_linear": SHORT for level in "abc"},
+    },
+    "postprocessors": {"fractal": SHORT},
+    "experiments": {
+        name: {"sampler": {"steps": 4}, "pool": {"n": 60}, "evaluation": {"block_size": 40}} for name in LEVELS
+    },
+    "paths": {
+        name: {"sampler": {"steps": 5}, "n": 20} for name in ("gauss_far", "gauss_mid", "gauss_near", "fractal_c")
+    },
+    "all": SYNTHETIC,
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -51,6 +84,12 @@ def default() -> dict:
 def tiny(default) -> dict:
     """The default configuration with everything small: seconds, not minutes."""
     return merge(default, TINY)
+
+
+@pytest.fixture
+def tiny_points(default) -> dict:
+    """The same for the studies on a line and in the plane."""
+    return merge(default, TINY_POINTS)
 
 
 @pytest.fixture

@@ -47,10 +47,11 @@ def changed(problems):
 @pytest.mark.parametrize(
     ("module", "old", "new", "stages"),
     [
-        ("guidance/classifier_free.py", "scale == 1", "scale == 2", {"samples"}),
-        ("datasets/digits.py", "/ 8 - 1", "/ 9 - 1", {"dataset"}),
+        ("guidance/classifier_free.py", "scale == 1", "scale == 2", {"samples", "paths"}),
+        ("datasets/digits.py", "/ 8 - 1", "/ 9 - 1",
+         {"dataset", "paths", "point_measures", "table", "figure"}),
         ("metrics/frechet.py", "- 2 * cross", "- 3 * cross", {"measures"}),
-        ("tables.py", '"yes"', '"YES"', {"table"}),
+        ("reporting/images.py", '"yes"', '"YES"', {"table"}),
         ("training.py", "1 + math.cos", "2 + math.cos", {"denoiser", "classifier", "postprocessor"}),
         ("processes/rectified_flow.py", "end - start", "start - end",
          {"postprocessor", "postprocessed"}),

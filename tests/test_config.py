@@ -4,8 +4,7 @@ import json
 
 import pytest
 from conftest import TOP
-from guidance_study.config import ConfigError, load, merge, parse
-from guidance_study.config.loading import read
+from guidance_study.config.loading import ConfigError, load, merge, parse, read
 from guidance_study.config.schema import reference_text, schema_text
 
 MISTAKES = {
@@ -26,7 +25,7 @@ MISTAKES = {
     "table without its scale": ({"tables": {"table_digits": {"scales": [7.0]}}}, ["tables.table_digits.scales[0]", "7.0", "2.25"]),
     "table without its arm": ({"tables": {"table_digits": {"arms": ["pixels_k7"]}}}, ["tables.table_digits.arms[0]", "'pixels_k7'", "pixels_k20"]),
     "table and figure of one name": ({"figures": {"table_digits": {"kind": "pca", "title": "", "experiments": ["digits_cfg"], "scale": 2.5, "arm": "pixels_k20"}}}, ["table_digits", "twice", "rename"]),
-    "name of a rule": ({"tables": {"samples": {"title": "", "experiments": ["digits_cfg"]}}}, ["'samples'", "taken", "another"]),
+    "name of a rule": ({"tables": {"samples": {"kind": "images", "title": "", "experiments": ["digits_cfg"]}}}, ["'samples'", "taken", "another"]),
     "evaluator feeds neighbours": ({"embeddings": {"features": {"classifier": "digits_evaluator"}}}, ["experiments.digits_cfg.arms[1].space", "'features'", "another"]),
     "noisy evaluator": ({"experiments": {"digits_cfg": {"evaluator": "digits_noisy"}}}, ["experiments.digits_cfg.evaluator", "'digits_noisy'", "clean"]),
     "guidance without class dropout": ({"models": {"digits_conditional": {"class_dropout": 0.0}}}, ["experiments.digits_cfg.guidance.kind", "'classifier_free'", "class_dropout"]),
@@ -49,6 +48,33 @@ MISTAKES = {
     "a key that is no text": ({"networks": {"mlp": {True: 1}}}, ["networks.mlp.True", "1", "width"]),
     "a pool too small": ({"experiments": {"digits_cfg": {"pool": {"n": 29}}}}, ["experiments.digits_cfg.pool.n", "29", "at least 30"]),
     "no guiding classifier": ({"experiments": {"digits_cg": {"guidance": {"classifier": None}}}}, ["experiments.digits_cg.guidance.classifier", "None", "allowed are digits_noisy"]),
+    "a mixture that is not known": ({"paths": {"gauss_far": {"dataset": "digits"}}}, ["paths.gauss_far.dataset", "'digits'", "gauss_far"]),
+    "exact judge of unknown data": ({"experiments": {"digits_cfg": {"evaluator": "exact"}}}, ["experiments.digits_cfg.evaluator", "'exact'", "fractal_c"]),
+    "a part of other data": ({"paths": {"gauss_far": {"parts": {"linear": "gauss_mid_linear"}}}}, ["paths.gauss_far.parts.linear", "'gauss_mid_linear'", "'gauss_far'"]),
+    "a run without its part": ({"paths": {"gauss_far": {"runs": {"free": {"eps": "nonlinear"}}}}}, ["paths.gauss_far.runs.free.eps", "'nonlinear'", "conditional"]),
+    "a run's classifier": ({"paths": {"gauss_far": {"runs": {"linear": {"guidance": {"classifier": "best"}}}}}}, ["paths.gauss_far.runs.linear.guidance.classifier", "'best'", "exact"]),
+    "a run with the wrong model": ({"paths": {"gauss_far": {"runs": {"free": {"eps": "unconditional"}}}}}, ["paths.gauss_far.runs.free.guidance.kind", "'classifier_free'", "class_dropout"]),
+    "more steps of a run than diffusion": ({"paths": {"gauss_far": {"runs": {"exact": {"steps": 2000}}}}}, ["paths.gauss_far.runs.exact.steps", "2000", "at most 1000"]),
+    "a model called exact": ({"models": {"exact": {"dataset": "digits", "process": "ddpm", "network": "mlp", "conditional": True, "training": {"steps": 1, "batch": 1, "lr": 0.1}}}}, ["'exact'", "taken", "another"]),
+    "a table without its run": ({"tables": {"table_1d": {"runs": ["best"]}}}, ["tables.table_1d", "'best'", "nonlinear"]),
+    "a gap at another scale": ({"tables": {"table_gap": {"pairs": [{"left": "free", "right": "late"}]}}, "paths": {p: {"runs": {"late": {"eps": "unconditional", "guidance": {"kind": "classifier", "classifier": "linear"}, "scales": [2]}}} for p in ("gauss_far", "gauss_mid", "gauss_near")}}, ["paths.gauss_far.runs.late.scales[0]", "2", "1"]),
+    "images in a table of points": ({"tables": {"table_2d": {"experiments": ["digits_cfg"]}}}, ["tables.table_2d.experiments[0]", "'digits_cfg'", "fractal_a_cg"]),
+    "points in a table of images": ({"tables": {"table_digits": {"experiments": ["fractal_c_cfg"]}}}, ["tables.table_digits.experiments[0]", "'fractal_c_cfg'", "digits_cfg"]),
+    "a figure in another space": ({"figures": {"fig_1": {"paths": ["fractal_c"], "runs": ["free"]}}}, ["figures.fig_1.paths", "(2,)", "(1,)", "'fractal_c'"]),
+    "columns and rows both many": ({"figures": {"fig_3": {"runs": ["free", "linear"]}}}, ["figures.fig_3.runs", "one value"]),
+    "Tab. 1 at a scale that is not made": ({"tables": {"table_1": {"scales": [1, 2, 7]}}}, ["tables.table_1.scales[2]", "7", "2.5"]),
+    "sides of Eq. (4) swapped": ({"tables": {"table_gap": {"pairs": [{"left": "nonlinear", "right": "free"}]}}}, ["tables.table_gap.pairs[0].left", "'nonlinear'", "conditional"]),
+    "a reference that is not exact": ({"tables": {"table_1d": {"reference": "linear"}}}, ["tables.table_1d.reference", "'linear'", "exact eps"]),
+    "points on a line in the plane": ({"figures": {"fig_scale": {"paths": "gauss_far", "runs": ["linear"]}}}, ["figures.fig_scale.paths", "(1,)", "(2,)"]),
+    "rows of unequal length": ({"figures": {"fig_4": {"experiments": ["fractal_a_cg", "fractal_c_cfg"]}}}, ["figures.fig_4.experiments", "equally many"]),
+    "blocks of points": ({"experiments": {"fractal_c_cfg": {"evaluation": {"blocks": 3}}}}, ["experiments.fractal_c_cfg.evaluation.blocks", "3", "1"]),
+    "balls larger than a class": ({"experiments": {"fractal_c_cfg": {"evaluation": {"block_size": 10}}}}, ["experiments.fractal_c_cfg.evaluation.manifold_k", "5", "below 5"]),
+    "points that do not compare": ({"experiments": {"fractal_a_cg": {"evaluation": {"manifold_k": 3}}}}, ["tables.table_2d.experiments", "manifold_k", "3"]),
+    "too few trajectories": ({"paths": {"gauss_far": {"n": 1}}}, ["paths.gauss_far.n", "1", "at least 2"]),
+    "a CNN on points": ({"classifiers": {"fractal_a_cnn": {"dataset": "fractal_a", "network": {"kind": "cnn"}, "training": {"steps": 1, "batch": 1, "lr": 0.1}}}}, ["classifiers.fractal_a_cnn.network.kind", "'cnn'", "(2,)"]),
+    "a colour that is none": ({"figures": {"fig_5": {"colours": ["blurple", "#000000"]}}}, ["figures.fig_5.colours[0]", "'blurple'", "#0072B2"]),
+    "no kind": ({"tables": {"new": {"title": "", "experiments": ["digits_cfg"]}}}, ["tables.new.kind", "missing"]),
+    "Tab. 1 without scale 1": ({"tables": {"table_1": {"scales": [2, 2.5, 3]}}}, ["tables.table_1.scales[0]", "2", "1"]),
     "a name that is no name": ({"seeds": [0], "networks": {"My Net": {"kind": "residual_mlp"}}}, ["networks.My Net", "lower-case"]),
 }  # fmt: skip
 

@@ -17,7 +17,7 @@ def addresses(plan: Plan, *stages: str) -> set[str]:
 def test_plan_imports_nothing_heavy():
     code = (
         "import sys; sys.path.insert(0, 'workflow')\n"
-        "from guidance_study.config import load; from guidance_study.rulebook import Rulebook\n"
+        "from guidance_study.config.loading import load; from guidance_study.rulebook import Rulebook\n"
         "Rulebook(load(['config.yaml']))\n"
         "print([m for m in ('torch', 'numpy', 'faiss', 'pandas', 'sklearn', 'matplotlib') if m in sys.modules])"
     )
@@ -35,7 +35,9 @@ def test_a_dry_run_imports_no_torch():
 
 def test_default_has_few_jobs(parsed):
     plan = Plan(parsed())
-    assert len(plan.ancestors(list(plan.study.all))) + 1 <= 46  # and the rule `all`
+    digits = [name for name in plan.study.all if "digits" in name]
+    assert len(plan.ancestors(digits)) + 1 <= 46  # and the rule `all`
+    assert len(plan.ancestors(list(plan.study.all))) + 1 <= 121
 
 
 def test_inputs_come_before_what_is_made_from_them(parsed):
@@ -63,7 +65,12 @@ def test_changing_k_keeps_models_and_samples(parsed):
     changes |= {"figures": {f: {"arm": "features_k7"} for f in ("fig_digits_samples", "fig_digits_pca")}}
     before, after = Plan(parsed()), Plan(parsed(changes))
     assert addresses(before, *keep) == addresses(after, *keep)
-    assert not addresses(before, "neighbours", "postprocessor") & addresses(after, "neighbours", "postprocessor")
+    searched = [
+        {a.address for a in plan.ancestors(["table_digits"]) if a.stage in ("neighbours", "postprocessor")}
+        for plan in (before, after)
+    ]
+    assert searched[0]
+    assert not searched[0] & searched[1]
 
 
 def test_a_seed_repeats_everything_trained_or_drawn_but_the_judges(parsed):
@@ -72,6 +79,7 @@ def test_a_seed_repeats_everything_trained_or_drawn_but_the_judges(parsed):
     assert all(a.params.get("seed", 1) == 1 for a in new)
     assert {a.stage for a in new} == {
         "denoiser", "classifier", "samples", "neighbours", "postprocessor", "postprocessed", "measures", "table",
+        "paths", "point_measures", "figure",
     }  # fmt: skip
     assert all(a.params["process"] for a in new if a.stage == "classifier")  # only the noisy one
 
@@ -87,7 +95,8 @@ def test_one_flow_per_scale_has_its_own_pool(parsed):
             }
         )
     )
-    own = [a for a in plan.artefacts.values() if a.stage == "samples" and a.params["purpose"] == "pool"]
+    ancestors = plan.ancestors(["table_digits", "table_digits_nn"])
+    own = [a for a in ancestors if a.stage == "samples" and a.params["purpose"] == "pool"]
     assert sorted(a.params["scales"] for a in own if a.label.startswith("cfg")) == [
         [1, 2, 3],
         [2.25],
@@ -102,9 +111,54 @@ def test_execution_settings_change_no_address(parsed):
     assert addresses(Plan(parsed(changes))) == addresses(Plan(parsed()))
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"fig_1": {"colours": ["#000000", "#999999"]}},
+        {"fig_5": {"title": "another label"}},
+        {"fig_4": {"n": 500}},
+        {"fig_gap": {"title": "gaps"}},
+        {"fig_scale": {"colours": ["#000000", "#999999"]}},
+    ],
+    ids=str,
+)
+def test_a_colour_or_a_label_redraws_its_figure_and_trains_nothing(parsed, change):
+    before, after = addresses(Plan(parsed())), addresses(Plan(parsed({"figures": change})))
+    assert [a.rsplit("-", 1)[0] for a in after - before] == [f"figure/{name}" for name in change]
+
+
+def test_flows_of_points_share_their_pool_and_learn_from_as_many_generations_each(parsed):
+    plan = Plan(parsed())
+    flows = [a for a in plan.ancestors(["fig_s1"]) if a.stage == "postprocessor"]
+    assert sorted(flow.params["scales"] for flow in flows) == [[1], [1, 2, 3], [2], [2.5], [3]]
+    assert {flow.params["n"] for flow in flows} == {8000}
+    assert len({flow.inputs["samples"].address for flow in flows}) == 1
+    (pool,) = {flow.inputs["samples"] for flow in flows}
+    assert (pool.params["scales"], pool.params["n"]) == ([1, 2, 3, 2.5], 32000)
+
+
+def test_a_new_scale_of_points_remakes_its_own_experiment_alone(parsed):
+    """All scales of such an experiment share artefacts, its flows' pool too: few jobs, bought with this."""
+    scales = {"experiments": {"fractal_c_cfg": {"evaluation": {"scales": [1, 2, 2.5, 3, 4]}}}}
+    before, after = Plan(parsed()), Plan(parsed(scales))
+    kept = "dataset", "denoiser", "classifier", "paths"
+    assert addresses(before, *kept) == addresses(after, *kept)
+    new = [after.at(a) for a in addresses(after) - addresses(before)]
+    assert not [a.about for a in new if a.stage not in ("table", "figure") and "fractal_c_cfg" not in a.about]
+    assert {a.stage for a in new} == {
+        "samples",
+        "neighbours",
+        "postprocessor",
+        "postprocessed",
+        "point_measures",
+        "table",
+        "figure",
+    }
+
+
 def test_names_of_experiments_and_networks_change_no_trained_artefact(default, parsed):
     import yaml
-    from guidance_study.config import parse
+    from guidance_study.config.loading import parse
 
     text = yaml.safe_dump(default).replace("digits_cfg", "renamed").replace("mlp_flow", "flow_net")
     text = text.replace("digits_conditional", "base")

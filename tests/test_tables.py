@@ -5,7 +5,8 @@ import itertools
 import numpy as np
 import pandas as pd
 import pytest
-from guidance_study.tables import notes, pivot, render, summarise
+from guidance_study.reporting.images import notes, pivot, summarise
+from guidance_study.reporting.render import render
 
 ARM = {"space": "features", "k": 20, "train_on": "pool"}
 SETTING = {
