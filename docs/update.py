@@ -1,30 +1,55 @@
-"""Bring what the README shows up to date with results/: the digits' table (several seeds) and the two figures.
+"""Copy what README.md and docs/reference/ show out of results/.
 
-snakemake --cores all --configfile config/seeds.yaml && python docs/update.py
+snakemake --cores all --configfile config/seeds.yaml && python docs/update.py embedded
+snakemake --cores all --configfile config/paper.yaml config/half_hour.yaml && python docs/update.py half_hour
 """
 
 import re
 import shutil
+import sys
 from pathlib import Path
 
 TOP = Path(__file__).resolve().parents[1]
+RESULTS, REFERENCE, FIGURES = TOP / "results", TOP / "docs" / "reference", TOP / "docs" / "figures"
+TABLES = {
+    "embedded": ["table_1", "table_1d", "table_2d", "table_gap", "table_scale"],
+    "half_hour": ["table_1"],
+}
+SHOWN = {
+    "embedded": ["fig_2b", "fig_4", "fig_s1", "fig_gap", "fig_scale", "fig_digits_samples", "fig_digits_pca"],
+    "half_hour": ["fig_5"],
+}
 
 
-def main() -> None:
+def main(which: str) -> None:
+    """Bring one set up to date: 'embedded' (README's figures and tables) or 'half_hour'."""
+    folder = REFERENCE / which
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in TABLES[which]:
+        for suffix in (".md", ".csv"):
+            shutil.copy(RESULTS / "tables" / f"{name}{suffix}", folder)
+    target = FIGURES if which == "embedded" else folder
+    target.mkdir(exist_ok=True)
+    for name in SHOWN[which]:
+        shutil.copy(RESULTS / "figures" / f"{name}.png", target)
+    if which == "embedded":
+        for name in ("table_digits", "table_gap"):
+            show(name)
+
+
+def show(name: str) -> None:
+    """Lay a table between its marks in README.md."""
     readme = TOP / "README.md"
-    table = (TOP / "results" / "tables" / "table_digits.md").read_text(encoding="utf-8").strip()
+    table = (RESULTS / "tables" / f"{name}.md").read_text(encoding="utf-8").strip()
     text, found = re.subn(
-        r"(<!-- table_digits -->\n).*?(<!-- /table_digits -->)",
+        rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)",
         lambda mark: f"{mark[1]}{table}\n{mark[2]}",
         readme.read_text(encoding="utf-8"),
         flags=re.DOTALL,
     )
-    assert found == 1, "README.md has lost the marks around its table"
+    assert found == 1, f"README.md has lost the marks around {name}"
     readme.write_text(text, encoding="utf-8")
-    for name in ("fig_digits_samples", "fig_digits_pca"):
-        (TOP / "docs" / "figures").mkdir(exist_ok=True)
-        shutil.copy(TOP / "results" / "figures" / f"{name}.png", TOP / "docs" / "figures")
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1])
