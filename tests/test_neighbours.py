@@ -35,6 +35,13 @@ def labelled(rng, count, dim, classes=3, offset=0.0):
     return features, rng.integers(0, classes, count)
 
 
+@pytest.fixture(params=[0, 3], ids=["faiss", "tree in few dimensions"])
+def _finder(request, monkeypatch):
+    """Points of few dimensions, by both finders of candidates."""
+    monkeypatch.setattr(neighbours, "TREE_DIMENSION", request.param)
+
+
+@pytest.mark.usefixtures("_finder")
 @pytest.mark.parametrize(("dim", "k"), [(1, 1), (2, 20), (33, 5), (300, 20)])
 @pytest.mark.parametrize("offset", [0.0, 1e4])
 def test_equals_brute_force(dim, k, offset):
@@ -85,6 +92,7 @@ def test_duplicates_beyond_the_margin_go_by_index(offset):
     check(search(queries, bank, 70), *brute_force(queries, bank, 70))
 
 
+@pytest.mark.usefixtures("_finder")
 def test_a_bank_of_one_point():
     bank = np.full((500, 3), 2.5, dtype=np.float32)
     found = search(bank[:4] + 1, bank, 6)
@@ -117,6 +125,7 @@ def test_no_scale_over_or_underflows(scale):
     check(search(queries, bank, 4), *brute_force(queries, bank, 4))
 
 
+@pytest.mark.usefixtures("_finder")
 def test_outliers_on_either_side():
     """Diverged samples, and a wild row in the bank, disturb no other query."""
     rng = np.random.default_rng(5)

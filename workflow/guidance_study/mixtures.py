@@ -1,4 +1,4 @@
-"""Gaussian mixtures as the plan knows them: plain numbers, no numpy; `oracle.py` computes with them."""
+"""Gaussian mixtures in plain numbers, no numpy: what a dataset is drawn from, and what `oracle.py` computes with."""
 
 from dataclasses import dataclass
 

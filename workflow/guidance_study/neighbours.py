@@ -9,7 +9,7 @@ are searched again in float64. So the answer is that of a float64 brute force, t
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import faiss
@@ -110,22 +110,30 @@ def mean_row(bank: np.ndarray, rows: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True, eq=False)
-class _Placement:
-    """Features relative to the bank's centre, in units of its size: what both products are computed from."""
+class _Group:
+    """Rows of the queries, and of the bank to search; placed: relative to a centre, in units of the bank's size."""
 
-    centre: np.ndarray  # (D,) float64
+    queries: np.ndarray  # (N, D)
+    query_rows: np.ndarray  # (n,)
+    bank: np.ndarray  # (M, D)
+    bank_rows: np.ndarray  # (m,), ascending
+    centre: np.ndarray  # (D,) float64, the mean of the bank's rows
     scale: float  # a power of two, so it changes no digit
 
-    def __call__(self, rows: np.ndarray) -> np.ndarray:
+    def asked(self, part: slice = slice(None)) -> np.ndarray:
+        """Some of the queries, placed, (part, D)."""
+        return self._place(self.queries[self.query_rows[part]])
+
+    def held(self, part: slice = slice(None)) -> np.ndarray:
+        """Some of the bank's rows, placed, (part, D)."""
+        return self._place(self.bank[self.bank_rows[part]])
+
+    def _place(self, rows: np.ndarray) -> np.ndarray:
         return np.subtract(rows, self.centre, dtype=np.float64) * self.scale
 
 
 def _search_groups(
-    queries: np.ndarray,
-    bank: np.ndarray,
-    groups: list[tuple[np.ndarray, np.ndarray]],
-    k: int,
-    threads: int | None,
+    queries: np.ndarray, bank: np.ndarray, groups: list[tuple], k: int, threads: int | None
 ) -> Neighbours:
     """Search for each group's (rows of the queries) among its (rows of the bank), and join the answers."""
     _largest("the queries", queries)
@@ -135,109 +143,81 @@ def _search_groups(
     distance = np.empty((len(queries), k))
     with threadpool_limits(limits=threads):
         for query_rows, bank_rows in groups:
-            place = _Placement(mean_row(bank, bank_rows), scale)
-            index[query_rows], distance[query_rows] = _search(queries, query_rows, bank, bank_rows, k, place)
+            group = _Group(queries, query_rows, bank, bank_rows, mean_row(bank, bank_rows), scale)
+            index[query_rows], distance[query_rows] = _search(group, k)
     return Neighbours(index, distance)
 
 
-def _search(
-    queries: np.ndarray,
-    query_rows: np.ndarray,
-    bank: np.ndarray,
-    bank_rows: np.ndarray,
-    k: int,
-    place: _Placement,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Index and distance (n, k) for the `query_rows` (n,) of the queries among the ascending `bank_rows`."""
-    width = min(k + max(MARGIN, k // 4), len(bank_rows))
-    low = bank.shape[1] <= TREE_DIMENSION
+def _search(group: _Group, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Index and distance (n, k) of the nearest rows of the bank for a group's queries."""
+    dim, width = group.bank.shape[1], min(k + max(MARGIN, k // 4), len(group.bank_rows))
+    low = dim <= TREE_DIMENSION
     find, precision = (_tree_candidates, np.float64) if low else (_candidates, np.float32)
-    index, worst, norm = find(queries, query_rows, bank, bank_rows, width, place)
-    distance = distances(queries, np.repeat(query_rows, width), bank, index.ravel()).reshape(index.shape)
+    index, worst, norm = find(group, width)
+    asked = np.repeat(group.query_rows, width)
+    distance = distances(group.queries, asked, group.bank, index.ravel()).reshape(index.shape)
     order = np.lexsort((index, distance), axis=1)[:, :k]
     index, distance = np.take_along_axis(index, order, axis=1), np.take_along_axis(distance, order, axis=1)
-    if width == len(bank_rows):
+    if width == len(group.bank_rows):
         return index, distance
     # A row at a distance of at most r has a norm of at most |q| + r: the search saw its square as at most r^2
     # plus the error for these norms. Where even the worst candidate is beyond that, it left out no such row.
-    r = distance[:, -1] * place.scale
-    sure = worst > r**2 + _error(bank.shape[1], 2 * norm + r, precision)
+    r = distance[:, -1] * group.scale
+    sure = worst > r**2 + _error(dim, 2 * norm + r, precision)
     again = np.flatnonzero(~sure)
     if len(again):
-        found = _search_float64(queries, query_rows[again], bank, bank_rows, k, place, r[again])
-        index[again], distance[again] = found
+        unsure = replace(group, query_rows=group.query_rows[again])
+        index[again], distance[again] = _search_float64(unsure, k, r[again])
     return index, distance
 
 
-def _candidates(
-    queries: np.ndarray,
-    query_rows: np.ndarray,
-    bank: np.ndarray,
-    bank_rows: np.ndarray,
-    width: int,
-    place: _Placement,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _candidates(group: _Group, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """FAISS's best rows of the bank (n, width), its square for the worst (n,), the norms of the queries (n,).
 
     Squares and norms are those of placed features; a norm is infinite where FAISS's squares mean nothing.
     """
-    count, dim = len(query_rows), bank.shape[1]
+    count, dim = len(group.query_rows), group.bank.shape[1]
     index = np.full((count, width), -1, dtype=np.int64)
     squared = np.full((count, width), np.inf, dtype=np.float32)
     norm = np.empty(count)
-    for block in _parts(len(bank_rows), dim, at_least=width):
-        placed = place(bank[bank_rows[block]]).astype(np.float32)  # (block, D)
+    for block in _parts(len(group.bank_rows), dim, at_least=width):
+        held = group.held(block).astype(np.float32)
         for part in _parts(count, max(dim, 8 * width)):
-            asked = place(queries[query_rows[part]])  # (part, D)
+            asked = group.asked(part)
             norm[part] = np.linalg.norm(asked, axis=1)
             far = norm[part] > _FAR
             asked[far] *= (_FAR / norm[part][far])[:, None]
             norm[part][far] = np.inf
-            new_squared, new = _knn(asked.astype(np.float32), placed, min(width, len(placed)))
+            new_squared, new = _knn(asked.astype(np.float32), held, min(width, len(held)))
             all_squared = np.concatenate([squared[part], new_squared], axis=1)
-            all_index = np.concatenate([index[part], bank_rows[block][new]], axis=1)
+            all_index = np.concatenate([index[part], group.bank_rows[block][new]], axis=1)
             best = np.argpartition(all_squared, width - 1, axis=1)[:, :width]
             squared[part] = np.take_along_axis(all_squared, best, axis=1)
             index[part] = np.take_along_axis(all_index, best, axis=1)
     return index, squared.max(axis=1).astype(np.float64), norm
 
 
-def _tree_candidates(
-    queries: np.ndarray,
-    query_rows: np.ndarray,
-    bank: np.ndarray,
-    bank_rows: np.ndarray,
-    width: int,
-    place: _Placement,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _tree_candidates(group: _Group, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The same as `_candidates`, by a k-d tree in float64: for few dimensions, where it is far faster."""
-    asked = place(queries[query_rows])
-    norm = np.linalg.norm(asked, axis=1)
-    distance, found = cKDTree(place(bank[bank_rows])).query(asked, np.arange(1, width + 1))
-    return bank_rows[found], distance[:, -1] ** 2, norm
+    asked = group.asked()
+    distance, found = cKDTree(group.held()).query(asked, np.arange(1, width + 1))
+    return group.bank_rows[found], distance[:, -1] ** 2, np.linalg.norm(asked, axis=1)
 
 
-def _search_float64(
-    queries: np.ndarray,
-    query_rows: np.ndarray,
-    bank: np.ndarray,
-    bank_rows: np.ndarray,
-    k: int,
-    place: _Placement,
-    limit: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray]:
+def _search_float64(group: _Group, k: int, limit: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Index and distance (n, k) from all rows that may be within a placed distance of `limit` (n,); k are."""
+    query_rows, bank_rows, dim = group.query_rows, group.bank_rows, group.bank.shape[1]
     index, distance = np.empty((len(query_rows), k), dtype=np.int64), np.empty((len(query_rows), k))
-    for part in _parts(len(query_rows), max(len(bank_rows), bank.shape[1])):  # at worst, all rows are ties
-        asked = place(queries[query_rows[part]])
+    for part in _parts(len(query_rows), max(len(bank_rows), dim)):  # at worst, all rows are ties
+        asked = group.asked(part)
         which, row = [], []
-        for block in _parts(len(bank_rows), bank.shape[1]):
-            squared, error = squared_by_product(asked, place(bank[bank_rows[block]]))
+        for block in _parts(len(bank_rows), dim):
+            squared, error = squared_by_product(asked, group.held(block))
             hit = np.nonzero(squared <= limit[part, None] ** 2 + error)
             which.append(hit[0])
             row.append(bank_rows[block][hit[1]])
         which, row = np.concatenate(which), np.concatenate(row)
-        exact = distances(queries, query_rows[part][which], bank, row)
+        exact = distances(group.queries, query_rows[part][which], group.bank, row)
         order = np.lexsort((row, exact, which))
         first = np.searchsorted(which[order], np.arange(len(asked)))
         best = order[first[:, None] + np.arange(k)]

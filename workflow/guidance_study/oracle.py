@@ -10,7 +10,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from guidance_study.config import seams
+from guidance_study.datasets import spec_of
 from guidance_study.jobs import Input
 from guidance_study.mixtures import Mixture
 from guidance_study.processes.ddpm import DDPM, Denoiser
@@ -142,8 +142,3 @@ class Oracle:
 def oracle_of(dataset: Input, device="cpu") -> Oracle:
     """The oracle of a `dataset` artefact that was drawn from a known mixture."""
     return Oracle(spec_of(dataset).mixture(), device)
-
-
-def spec_of(dataset: Input):
-    """The Spec of a `dataset` artefact."""
-    return seams.parse("datasets", {key: value for key, value in dataset.params.items() if key != "raw"})

@@ -15,3 +15,15 @@ def distinct(at: str, values: list) -> None:
     for value in values:
         if values.count(value) > 1:
             raise ValueError(f"configuration key '{at}' holds {value} twice; every value may stand once")
+
+
+def comparable(at: str, experiments: dict[str, dict]) -> None:
+    """The experiments at key `at`, {name: {what: value}}, have the same values as the first one."""
+    (first, wanted), *others = experiments.items()
+    for name, values in others:
+        for what, value in values.items():
+            if value != wanted[what]:
+                raise ValueError(
+                    f"configuration key '{at}': the {what} of '{name}' is {value!r} and of '{first}' {wanted[what]!r};"
+                    " one table compares only experiments that share it"
+                )

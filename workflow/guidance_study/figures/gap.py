@@ -4,31 +4,21 @@ from typing import Literal
 
 from pydantic import Field
 
-from guidance_study.config.base import Colour, Name, Spec
-from guidance_study.tables.paths import Pair, check_pairs, travelled
+from guidance_study.config.base import Colour, Name
+from guidance_study.pairs import PairsSpec
 
 MARKERS = "osD^vP"
 ROUNDING = 1e-10  # below it a distance is rounding error, and shown apart
 
 
-class GapFigure(Spec):
+class GapFigure(PairsSpec):
     """A line for each pair of runs, a point for each of the data; exact on both sides is rounding error."""
 
     kind: Literal["gap"]
-    title: str = Field(description="one line above the figure")
     paths: list[Name] = Field(min_length=1, max_length=6, description="names in `paths`")
-    pairs: list[Pair] = Field(min_length=1, description="lines, from the top")
     colours: list[Colour] = Field(
         ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#8C6D1F"], min_length=6, description="of the data"
     )
-
-    def check(self, at: str, study) -> None:
-        """Its names exist."""
-        check_pairs(at, self, study)
-
-    def needs(self, plan) -> tuple[dict, dict]:
-        """The paths of every entry and seed."""
-        return travelled(plan, self.paths)
 
     def draw(self, job):
         """The matplotlib figure."""

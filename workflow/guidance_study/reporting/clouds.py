@@ -1,6 +1,7 @@
 """Points of an experiment as figures draw them: generations by scale and state, real points, boundaries, outliers."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -63,11 +64,14 @@ class Cloud:
         """Points farther from real ones of their class than a share of real points are: rows, farthest first; share."""
         distance = points.nearest_real(x, labels, self.real, self.real_labels)
         order = np.argsort(-distance, kind="stable")
-        return order[: (outside := distance > self._far(quantile)).sum()], float(outside.mean())
+        outside = distance > float(np.quantile(self._spacing, quantile))
+        return order[: outside.sum()], float(outside.mean())
 
-    def _far(self, quantile: float) -> float:
+    @cached_property
+    def _spacing(self) -> np.ndarray:
+        """How far each real point is from the next one of its class, for every panel."""
         own = [points.spacing(self.real[self.real_labels == c]) for c in np.unique(self.real_labels)]
-        return float(np.quantile(np.concatenate(own), quantile))
+        return np.concatenate(own)
 
     def state_text(self, state: str) -> str:
         """A state in words."""

@@ -65,11 +65,6 @@ def read(job: Job, source: dict) -> Travelled:
     )  # fmt: skip
 
 
-def part_text(role: str) -> str:
-    """What a run is made of: a classifier by its role, or the closed form."""
-    return "exact" if role == EXACT else f"learned {role}"
-
-
 def run_text(run: dict, titles: dict[str, str]) -> dict[str, str]:
     """A run in words, for rows: eps, guidance rule, classifier."""
     guidance = run["guidance"]
@@ -207,7 +202,8 @@ def side_text(run: dict) -> str:
     eps = "exact" if run["eps"] == EXACT else "learned"
     if conditional:
         return f"{eps} conditional"
-    return f"{eps} unconditional x {part_text(run['guidance']['classifier'])} classifier"
+    role = run["guidance"]["classifier"]
+    return f"{eps} unconditional x {'exact' if role == EXACT else f'learned {role}'} classifier"
 
 
 def gaps(job: Job, pairs: list[dict]) -> pd.DataFrame:

@@ -46,56 +46,6 @@ class PathTable(Spec):
         return rows, framed(lines(rows, self.metrics)), notes(rows, job, self.metrics)
 
 
-class Pair(Spec):
-    """Two runs that Eq. (4) says are equal: the conditional model, and unconditional eps with a classifier."""
-
-    left: Name = Field(description="a run of the conditional model, at its first scale")
-    right: Name = Field(description="a run of unconditional eps and a classifier, at its first scale")
-
-
-class GapTable(Spec):
-    """How far the two sides of Eq. (4) are apart, learned parts replaced by exact ones one at a time."""
-
-    kind: Literal["gap"]
-    title: str = Field(description="one line above the table")
-    paths: list[Name] = Field(min_length=1, description="names in `paths`")
-    pairs: list[Pair] = Field(min_length=1, description="rows; the first one is what the others are a share of")
-
-    def check(self, at: str, study) -> None:
-        """Its names exist."""
-        check_pairs(at, self, study)
-
-    def needs(self, plan) -> tuple[dict, dict]:
-        """The paths of every entry and seed."""
-        return travelled(plan, self.paths)
-
-    def make(self, job):
-        """(tidy numbers, table, notes)."""
-        from guidance_study.reporting.paths import gap_lines, gap_notes, gaps
-        from guidance_study.reporting.render import framed
-
-        rows = gaps(job, [pair.plain() for pair in self.pairs])
-        return rows, framed(gap_lines(rows)), gap_notes(rows, job)
-
-
-def check_pairs(at: str, spec, study) -> None:
-    """The pairs' runs exist and begin with scale 1."""
-    for i, pair in enumerate(spec.pairs):
-        known_runs(at, spec.paths, [pair.left, pair.right], study)
-        for name in spec.paths:
-            runs = study.paths[name].runs
-            for side, run in (("left", pair.left), ("right", pair.right)):
-                known(f"paths.{name}.runs.{run}.scales[0]", runs[run].scales[0], [1.0])
-                guidance = runs[run].guidance
-                fits = guidance.conditional if side == "left" else getattr(guidance, "gradient_factor", 0) == 1
-                if not fits:
-                    needed = "a conditional model" if side == "left" else "a classifier with gradient_factor 1"
-                    raise ValueError(
-                        f"configuration key '{at}.pairs[{i}].{side}' has the value '{run}': that side of Eq. (4) is"
-                        f" a run of {needed}"
-                    )
-
-
 def known_runs(at: str, names: list[str], runs: list[str], study) -> None:
     """Every name is an entry of `paths`, stands once, and has all these runs."""
     distinct(f"{at}.paths", names)

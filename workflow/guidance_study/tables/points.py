@@ -5,12 +5,13 @@ from typing import Literal
 from pydantic import Field
 
 from guidance_study.config.base import Name, Spec
-from guidance_study.config.sentences import distinct, known
+from guidance_study.config.sentences import comparable, distinct, known
 
 METRICS = Literal[
     "neighbour_mean", "neighbour_median", "neighbour_99", "boundary", "right_class", "wasserstein", "coverage",
     "effective_targets",
 ]  # fmt: skip
+COMPARED = ("block_size", "manifold_k")
 
 
 class PointTable(Spec):
@@ -25,15 +26,11 @@ class PointTable(Spec):
         """Its names exist."""
         known_experiments(f"{at}.experiments", self.experiments, study)
         distinct(f"{at}.metrics", self.metrics)
-        first = study.experiments[self.experiments[0]].evaluation
-        for name in self.experiments:
-            mine = study.experiments[name].evaluation
-            for key in ("block_size", "manifold_k"):
-                if getattr(mine, key) != getattr(first, key):
-                    raise ValueError(
-                        f"configuration key '{at}.experiments': the {key} of '{name}' is {getattr(mine, key)} and of"
-                        f" '{self.experiments[0]}' {getattr(first, key)}; a table compares experiments that share it"
-                    )
+        evaluations = {name: study.experiments[name].evaluation for name in self.experiments}
+        comparable(
+            f"{at}.experiments",
+            {name: {key: getattr(mine, key) for key in COMPARED} for name, mine in evaluations.items()},
+        )
 
     def needs(self, plan) -> tuple[dict, dict]:
         """The measures of every experiment and seed."""

@@ -1,0 +1,19 @@
+"""How far the two sides of Eq. (4) are apart, in numbers."""
+
+from typing import Literal
+
+from guidance_study.pairs import PairsSpec
+
+
+class GapTable(PairsSpec):
+    """How far the two sides of Eq. (4) are apart, learned parts replaced by exact ones one at a time."""
+
+    kind: Literal["gap"]
+
+    def make(self, job):
+        """(tidy numbers, table, notes)."""
+        from guidance_study.reporting.paths import gap_lines, gap_notes, gaps
+        from guidance_study.reporting.render import framed
+
+        rows = gaps(job, [pair.plain() for pair in self.pairs])
+        return rows, framed(gap_lines(rows)), gap_notes(rows, job)
