@@ -12,7 +12,7 @@ from guidance_study.config.base import Spec
 
 # What a class must have besides `kind`, so that a new file fails at once and by name.
 NEEDED = {
-    "datasets": ("facts", "missing", "load"),
+    "datasets": ("facts", "files", "missing", "load"),
     "guidance": ("short", "title", "conditional", "wrap"),
     "embeddings": ("embed",),
     "tables": ("check", "needs", "make"),

@@ -26,6 +26,10 @@ class Digits(Spec):
         train = tuple(n - h for n, h in zip(COUNTS, held_out, strict=True))
         return Facts((1, 8, 8), train, held_out, RAW)
 
+    def files(self) -> list:
+        """None: the raw file comes with scikit-learn."""
+        return []
+
     def missing(self) -> str | None:
         """One sentence if a raw file is not there, else None (the digest is checked on loading)."""
         path = _raw_file()

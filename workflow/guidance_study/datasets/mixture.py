@@ -26,6 +26,10 @@ class MixtureDataset(Spec):
     def facts(self) -> Facts:
         return Facts((self.dimension,), (self.train,) * CLASSES, (self.held_out,) * CLASSES, {})
 
+    def files(self) -> list:
+        """None: the points are drawn."""
+        return []
+
     def missing(self) -> None:
         """Nothing is read from outside."""
 

@@ -1,0 +1,84 @@
+"""MNIST (LeCun et al. 1998), and what is written in its format."""
+
+import gzip
+import shutil
+import tempfile
+import zlib
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import Field, field_validator
+
+from guidance_study.datasets import Arrays, DatasetError
+from guidance_study.datasets.pinned import Counts, Digest, PinnedImages, scaled
+from guidance_study.rawfiles import RawFile
+
+if TYPE_CHECKING:
+    import numpy as np
+
+MIRRORS = (
+    "https://storage.googleapis.com/cvdf-datasets/mnist/",
+    "https://ossci-datasets.s3.amazonaws.com/mnist/",
+)
+DIGESTS = {
+    "train-images-idx3-ubyte.gz": "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+    "train-labels-idx1-ubyte.gz": "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+    "t10k-images-idx3-ubyte.gz": "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+    "t10k-labels-idx1-ubyte.gz": "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+}
+PREFIXES = {"train": "train", "held_out": "t10k"}  # part -> beginning of its files' names
+TRAIN = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]  # images of the digits 0 to 9
+TEST = [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
+# What reading a file that is cut short, or is something else, may raise.
+BROKEN = (EOFError, gzip.BadGzipFile, zlib.error, ValueError, TypeError, KeyError, AssertionError, RuntimeError)
+
+
+class MNIST(PinnedImages):
+    """70 000 grey images of 28 x 28 pixels, handwritten digits; the test images are the held-out part."""
+
+    shape: ClassVar[tuple[int, int, int]] = (1, 28, 28)
+    kind: Literal["mnist"]
+    root: str = Field("data/mnist", exclude=True, description="folder of the four files; changes no result (our guess)")
+    sha256: dict[str, Digest] = Field(DIGESTS, description="SHA-256 of each of the four files (recovered: MNIST's own)")
+    train_counts: Counts = Field(TRAIN, description="training images of each class (recovered: MNIST's own)")
+    held_out_counts: Counts = Field(TEST, description="test images of each class (recovered: MNIST's own)")
+
+    @field_validator("sha256")
+    @classmethod
+    def _all_files(cls, digests: dict[str, str]) -> dict[str, str]:
+        if digests.keys() != DIGESTS.keys():
+            raise ValueError(f"holds digests of {', '.join(digests) or 'no file'}; needed are {', '.join(DIGESTS)}")
+        return digests
+
+    def files(self) -> list[RawFile]:
+        """The four files, and where they can be had."""
+        return [RawFile(Path(self.root) / n, self.sha256[n], tuple(url + n for url in MIRRORS)) for n in DIGESTS]
+
+    def load(self) -> Arrays:
+        """The two parts, images (n, 1, 28, 28), in the order of the files. Raises StudyError."""
+        paths = {file.path.name: file.verified() for file in self.files()}
+        parts = []
+        for part, prefix in PREFIXES.items():
+            images_at, labels_at = paths[f"{prefix}-images-idx3-ubyte.gz"], paths[f"{prefix}-labels-idx1-ubyte.gz"]
+            images, labels = _read(images_at, "read_image_file"), _read(labels_at, "read_label_file")
+            if images.shape[1:] != self.shape[1:]:
+                raise DatasetError(f"'{images_at}' has images of {images.shape[1]} x {images.shape[2]}, not 28 x 28")
+            if len(images) != len(labels):
+                raise DatasetError(f"'{images_at}' has {len(images)} images, '{labels_at}' {len(labels)} labels")
+            parts += [scaled(images[:, None]), self.checked(part, labels, labels_at)]
+        return Arrays(*parts)
+
+
+def _read(path: Path, reader: str) -> "np.ndarray":
+    """Images (n, h, w) or labels (n,) of a gzipped IDX file; torchvision's readers want it uncompressed."""
+    from torchvision.datasets import mnist
+
+    with tempfile.TemporaryDirectory() as folder:
+        plain = Path(folder) / path.stem
+        try:
+            with gzip.open(path) as source, plain.open("wb") as out:
+                shutil.copyfileobj(source, out)
+            return getattr(mnist, reader)(str(plain)).numpy()
+        except BROKEN:
+            what = "images" if reader == "read_image_file" else "labels"
+            raise DatasetError(f"'{path}' is cut short or is no gzipped IDX file of {what}; get it again") from None
