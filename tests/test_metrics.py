@@ -1,9 +1,14 @@
-"""Metrics against closed forms, explicit brute force and clean-fid's own function."""
+"""Metrics against closed forms, explicit brute force and clean-fid's own functions."""
+
+import tracemalloc
 
 import numpy as np
 import pytest
+from guidance_study.errors import StudyError
 from guidance_study.metrics import manifold
 from guidance_study.metrics.frechet import Gaussian, frechet_distance
+from guidance_study.metrics.images import rgb, to_uint8
+from guidance_study.metrics.kernel import kernel_distance
 from guidance_study.metrics.labels import accuracy
 from guidance_study.metrics.manifold import copy_threshold, near_copies, prdc
 
@@ -23,6 +28,30 @@ def test_gaussian_of_features(monkeypatch):
     found = Gaussian.of(features)
     np.testing.assert_allclose(found.mean, features.astype(np.float64).mean(axis=0), rtol=1e-13)
     np.testing.assert_allclose(found.covariance, np.cov(features.astype(np.float64), rowvar=False), atol=1e-11)
+
+
+def test_gaussian_of_a_memory_map(tmp_path, monkeypatch):
+    features = np.random.default_rng(0).standard_normal((300, 9)).astype(np.float32)
+    np.save(tmp_path / "features.npy", features)
+    monkeypatch.setattr("guidance_study.metrics.frechet._BLOCK", 100)
+    found = Gaussian.of(np.load(tmp_path / "features.npy", mmap_mode="r"))
+    whole = Gaussian.of(features)
+    assert found.mean.tobytes() == whole.mean.tobytes()
+    assert found.covariance.tobytes() == whole.covariance.tobytes()
+    np.testing.assert_allclose(found.covariance, np.cov(features.astype(np.float64), rowvar=False), atol=1e-12)
+
+
+def test_gaussian_of_many_features_takes_little_memory(tmp_path):
+    shape = (2**18, 64)  # 64 MiB in float32, 128 in float64
+    features = np.lib.format.open_memmap(tmp_path / "features.npy", "w+", np.float32, shape)
+    features[::2] = 1
+    mapped = np.load(tmp_path / "features.npy", mmap_mode="r")
+    tracemalloc.start()
+    found = Gaussian.of(mapped)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    np.testing.assert_allclose(found.covariance, np.full((64, 64), 0.25), rtol=1e-5)
+    assert peak < 80 * 2**20
 
 
 def test_gaussian_errors():
@@ -76,6 +105,19 @@ def test_frechet_of_rank_deficient_covariances():
     assert frechet_distance(point, point) == 0
 
 
+def test_frechet_by_either_factor(monkeypatch):
+    """By Cholesky's and, as for a matrix that is not positive definite, by eigenvalues."""
+    rng = np.random.default_rng(8)
+    a, b = (Gaussian(rng.standard_normal(40), covariance(rng, 40)) for _ in range(2))
+    found = frechet_distance(a, b)
+
+    def fails(_):
+        raise np.linalg.LinAlgError
+
+    monkeypatch.setattr(np.linalg, "cholesky", fails)
+    assert frechet_distance(a, b) == pytest.approx(found, rel=1e-9)
+
+
 def test_frechet_is_symmetric_and_ignores_rotation():
     rng = np.random.default_rng(4)
     a = Gaussian(rng.standard_normal(25), covariance(rng, 25))
@@ -96,6 +138,62 @@ def test_frechet_agrees_with_clean_fid(samples):
     a, b = (Gaussian.of(s.astype(np.float32)) for s in sets)
     theirs = fid.frechet_distance(a.mean, a.covariance, b.mean, b.covariance)
     assert frechet_distance(a, b) == pytest.approx(float(theirs), rel=1e-3)
+
+
+def kernel_distance_by_definition(x, y):
+    """Both sums of the unbiased estimate, term by term."""
+
+    def k(a, b):
+        return (float(a @ b) / len(a) + 1) ** 3
+
+    m, n = len(x), len(y)
+    within_x = sum(k(x[i], x[j]) for i in range(m) for j in range(m) if i != j) / (m * (m - 1))
+    within_y = sum(k(y[i], y[j]) for i in range(n) for j in range(n) if i != j) / (n * (n - 1))
+    return within_x + within_y - 2 * sum(k(a, b) for a in x for b in y) / (m * n)
+
+
+def test_kernel_distance_equals_its_definition_and_clean_fids():
+    fid = pytest.importorskip("cleanfid.fid")
+    rng = np.random.default_rng(11)
+    a, b = rng.standard_normal((30, 6)), rng.standard_normal((30, 6)) * 1.5 + 0.3
+    found = kernel_distance(a, b, seed=0, subsets=1)  # one subset of all rows: nothing is left to chance
+    assert found == pytest.approx(kernel_distance_by_definition(a, b), rel=1e-10)
+    assert found == pytest.approx(fid.kernel_distance(a, b, num_subsets=1), rel=1e-10)
+
+
+def test_kernel_distance_is_unbiased():
+    """Its mean over many pairs of samples: 0 for equal distributions, within 2 standard errors; else positive."""
+    rng = np.random.default_rng(12)
+    a, b = rng.standard_normal((2, 400, 20, 8))
+    equal = [kernel_distance(x, y, seed=0, subsets=1) for x, y in zip(a, b, strict=True)]
+    error = np.std(equal) / np.sqrt(len(equal))
+    assert abs(np.mean(equal)) < 2 * error
+    assert min(equal) < 0  # as an unbiased estimate of 0 must be at times
+    shifted = [kernel_distance(x, y + 0.3, seed=0, subsets=1) for x, y in zip(a, b, strict=True)]
+    assert np.mean(shifted) > 10 * error
+
+
+def test_kernel_distance_of_subsets(tmp_path):
+    """Over random subsets the estimate's mean is the estimate from all rows, of sets of different sizes too."""
+    rng = np.random.default_rng(13)
+    a, b = rng.standard_normal((50, 5)).astype(np.float32), (rng.standard_normal((70, 5)) + 0.5).astype(np.float32)
+    found = kernel_distance(a, b, seed=3, subsets=400, size=20)
+    single = [kernel_distance(a, b, seed=seed, subsets=1, size=20) for seed in range(400)]
+    expected = kernel_distance_by_definition(a.astype(np.float64), b.astype(np.float64))
+    assert abs(found - expected) < 3 * np.std(single) / np.sqrt(400)
+    np.save(tmp_path / "a.npy", a)
+    assert kernel_distance(np.load(tmp_path / "a.npy", mmap_mode="r"), b, seed=3, subsets=400, size=20) == found
+    assert len(set(single)) == 400  # every seed draws its own
+
+
+def test_kernel_distance_errors():
+    a = np.zeros((5, 3))
+    with pytest.raises(ValueError, match=r"features of shape \(5, 3\) and \(5, 2\)"):
+        kernel_distance(a, a[:, :2], seed=0)
+    with pytest.raises(ValueError, match="100 subsets of 1 rows"):
+        kernel_distance(a, a[:1], seed=0)
+    with pytest.raises(ValueError, match="not finite"):
+        kernel_distance(a, np.full((5, 3), np.nan), seed=0)
 
 
 def prdc_by_definition(real, fake, k):
@@ -162,6 +260,21 @@ def test_prdc_errors():
         prdc(real, np.zeros((6, 3)), k=2)
 
 
+def test_prdc_never_holds_all_pairs(monkeypatch):
+    """With tiles of 256 rows: 6000 x 6000 distances would take 275 MiB."""
+    monkeypatch.setattr(manifold, "_TILE", 256)
+    monkeypatch.setattr("guidance_study.neighbours.BLOCK", 2**18)
+    rng = np.random.default_rng(14)
+    real, fake = rng.standard_normal((2, 6000, 16)).astype(np.float32)
+    tracemalloc.start()
+    found = prdc(real, fake, k=5)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 40 * 2**20
+    assert found["density"] == pytest.approx(1, abs=0.1)
+    assert found["coverage"] == pytest.approx(1 - 2**-5, abs=0.02)
+
+
 def test_near_copies_finds_the_planted_ones():
     rng = np.random.default_rng(10)
     bank = rng.standard_normal((400, 32)).astype(np.float32)
@@ -192,3 +305,22 @@ def test_accuracy():
         accuracy(predicted, labels[:4])
     with pytest.raises(ValueError, match="at least 1"):
         accuracy(predicted[:0], labels[:0])
+
+
+def test_to_uint8_undoes_the_scaling_of_every_shade():
+    shades = np.arange(256, dtype=np.uint8)
+    for scaled in (shades.astype(np.float32) / 127.5 - 1, shades / 255.0 * 2 - 1, shades / np.float32(127.5) - 1):
+        np.testing.assert_array_equal(to_uint8(scaled), shades)
+    assert to_uint8(np.array([-7.0, -1.0, -0.999, 0.9, 1.0, 1.3])).tolist() == [0, 0, 0, 242, 255, 255]
+    with pytest.raises(ValueError, match="not finite"):
+        to_uint8(np.array([0.0, np.nan]))
+
+
+def test_rgb():
+    grey = np.arange(8.0).reshape(2, 1, 2, 2)
+    assert rgb(grey).shape == (2, 3, 2, 2)
+    assert (rgb(grey) == grey).all()
+    colour = np.zeros((2, 3, 4, 4))
+    assert rgb(colour) is colour
+    with pytest.raises(StudyError, match=r"samples of shape \(2, 4, 4\) are no images"):
+        rgb(np.zeros((5, 2, 4, 4)))

@@ -1,6 +1,6 @@
 """Penultimate features of a clean classifier (paper, Fig. 8: 'classifier')."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -10,6 +10,7 @@ from guidance_study.config.base import Name, Spec
 class ClassifierFeatures(Spec):
     """Features from a classifier of its own: never the one that evaluates."""
 
+    stored: ClassVar[bool] = False
     kind: Literal["classifier_features"]
     classifier: Name | None = Field(None, description="name in `classifiers`; must be clean and not an evaluator")
 

@@ -1,6 +1,6 @@
 """The samples themselves as features (paper, Tab. S1: 'Pixel')."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from guidance_study.config.base import Spec
 
@@ -8,6 +8,7 @@ from guidance_study.config.base import Spec
 class Pixels(Spec):
     """Euclidean distance between flattened samples."""
 
+    stored: ClassVar[bool] = False
     kind: Literal["pixels"]
 
     def embed(self, samples, network=None):

@@ -18,6 +18,7 @@ class Gaussian:
 
     mean: np.ndarray  # (D,)
     covariance: np.ndarray  # (D, D)
+    factor: np.ndarray | None = None  # (D, N) with factor factor^T = covariance, of fewer rows N than dimensions
 
     def __post_init__(self) -> None:
         if self.mean.ndim != 1 or self.covariance.shape != 2 * self.mean.shape:
@@ -39,10 +40,12 @@ class Gaussian:
         step = max(_BLOCK // dim, 1)
         blocks = [features[start : start + step] for start in range(0, count, step)]  # views
         mean = sum(block.sum(axis=0, dtype=np.float64) for block in blocks) / count
+        if count <= dim:
+            factor = np.subtract(features, mean, dtype=np.float64).T / np.sqrt(count - 1)
+            return Gaussian(mean, factor @ factor.T, factor)
         scatter = np.zeros((dim, dim))
         for block in blocks:
-            centred = np.subtract(block, mean, dtype=np.float64)
-            scatter += centred.T @ centred
+            scatter += _scatter(block, mean)
         return Gaussian(mean, scatter / (count - 1))
 
 
@@ -56,10 +59,12 @@ def frechet_distance(a: Gaussian, b: Gaussian) -> float:
     """
     if a.mean.shape != b.mean.shape:
         raise ValueError(f"A Gaussian of {len(a.mean)} dimensions has no distance to one of {len(b.mean)}.")
-    # With S_a = F F^T, the matrix F^T S_b F has the non-zero eigenvalues of S_a^1/2 S_b S_a^1/2. Both
-    # problems are symmetric, and so several times faster than the square root of the unsymmetric S_a S_b.
+    # With S_a = F F^T, the matrix F^T S_b F has the non-zero eigenvalues of S_a^1/2 S_b S_a^1/2. It is
+    # symmetric, and so its eigenvalues are found many times faster than the root of the unsymmetric S_a S_b.
     # An eigenvalue of 0 may come out as 1e-16 of the largest, its root as 1e-8 of that root: harmless.
-    factor = _factor(a.covariance)
+    if a.factor is None and b.factor is not None:
+        a, b = b, a
+    factor = _factor(a.covariance) if a.factor is None else a.factor
     inner = np.linalg.eigvalsh(factor.T @ b.covariance @ factor)
     cross = np.sqrt(np.clip(inner, 0, None)).sum()
     gap = a.mean - b.mean
@@ -67,11 +72,20 @@ def frechet_distance(a: Gaussian, b: Gaussian) -> float:
     return max(float(squared), 0.0)  # equal Gaussians may round to below 0
 
 
+def _scatter(block: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """Sum of (x - mean)(x - mean)^T over the rows, (D, D) float64; its copy of the block ends with the call."""
+    centred = np.subtract(block, mean, dtype=np.float64)
+    return centred.T @ centred
+
+
 def _factor(covariance: np.ndarray) -> np.ndarray:
-    """F (D, rank) with F F^T = covariance.
+    """F (D, rank) with F F^T = covariance: its Cholesky factor, or where it has no full rank, from eigenvalues.
 
     Eigenvalues within rounding of 0 are left out: the root of an error of 1e-16 would count as 1e-8, D times.
     """
-    values, vectors = np.linalg.eigh(covariance)
-    kept = values > len(values) * np.finfo(np.float64).eps * max(values[-1], 0)
-    return vectors[:, kept] * np.sqrt(values[kept])
+    try:
+        return np.linalg.cholesky(covariance)
+    except np.linalg.LinAlgError:
+        values, vectors = np.linalg.eigh(covariance)
+        kept = values > len(values) * np.finfo(np.float64).eps * max(values[-1], 0)
+        return vectors[:, kept] * np.sqrt(values[kept])

@@ -1,0 +1,68 @@
+"""What embeddings with a pretrained network share: weights that fit or one sentence, images as tensors."""
+
+from guidance_study.errors import StudyError
+
+SHOWN = 3  # keys that a message names
+
+
+class WeightsError(StudyError):
+    """A file of weights does not hold the network that it should; the message names the file and what differs."""
+
+
+def completed(data, usual: dict):
+    """Unvalidated values of an embedding with its `weights` filled in from `usual`, unless they name another file."""
+    given = data.get("weights", {}) if isinstance(data, dict) else None
+    if not isinstance(given, dict) or "path" in given:
+        return data
+    return data | {"weights": usual | given}
+
+
+def read(path) -> dict:
+    """The tensors of a safetensors file by name. Raises WeightsError."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise WeightsError(f"'{path}' is no safetensors file: {error}") from None
+
+
+def filled(network, state: dict, path, name: str):
+    """The network `name` with exactly the weights `state`, read from `path`, for inference. Raises WeightsError."""
+    from guidance_study.models import frozen
+
+    wanted = network.state_dict()
+    shared = wanted.keys() & state.keys()
+    differences = {
+        "it lacks": [key for key in wanted if key not in state],
+        "it has an unknown": [key for key in state if key not in wanted],
+        "another shape has": [key for key in wanted if key in shared and wanted[key].shape != state[key].shape],
+    }
+    said = [f"{what} {_some(keys)}" for what, keys in differences.items() if keys]
+    if said:
+        raise WeightsError(f"'{path}' holds no weights of {name}: {'; '.join(said)}")
+    return frozen(network, state)
+
+
+def _some(keys: list[str]) -> str:
+    more = f" and {len(keys) - SHOWN} more" if len(keys) > SHOWN else ""
+    return ", ".join(keys[:SHOWN]) + more
+
+
+def as_tensor(samples, resize: int | None = None):
+    """Samples (N, 1 or 3, H, W), numpy, as a tensor (N, 3, H, W) on the run's device, or (N, 3, resize, resize).
+
+    Bicubic with antialiasing, as Pillow's; like the samples' own, its overshoots are clipped to [-1, 1].
+    """
+    import numpy as np
+    import torch
+    from torch.nn.functional import interpolate
+
+    from guidance_study.metrics.images import rgb
+    from guidance_study.models import device
+
+    images = torch.from_numpy(np.array(rgb(samples), dtype=np.float32)).to(device())
+    if resize is not None:
+        images = interpolate(images, (resize, resize), mode="bicubic", antialias=True)
+    return images.clamp(-1, 1)

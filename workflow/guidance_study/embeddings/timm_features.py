@@ -1,0 +1,93 @@
+"""Features of pretrained networks from timm, DINOv2 with registers above all (paper, Tab. S1 and Fig. 8)."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from guidance_study.config.base import PositiveFloat, PositiveInt, Spec
+from guidance_study.config.weights import Weights
+from guidance_study.embeddings.pretrained import completed
+
+MODEL = "vit_base_patch14_reg4_dinov2.lvd142m"
+THREE = {"min_length": 3, "max_length": 3}
+
+
+class TimmFeatures(Spec):
+    """A layer of any of timm's networks; samples are clipped to [-1, 1], resized and normalised as it was trained."""
+
+    stored: ClassVar[bool] = True
+    kind: Literal["timm"]
+    model: Annotated[str, Field(pattern=r"^[a-z0-9_]+(\.[a-z0-9_]+)?$")] = Field(
+        MODEL, description="timm's name, with the tag of its weights (our guess)"
+    )
+    pool: Literal["cls", "patch_mean", "features"] = Field(
+        description="class token or mean of the patch tokens, both after the final norm (paper), or what the head sees"
+    )
+    resize: PositiveInt = Field(224, description="height and width that the network sees (our guess)")
+    mean: Annotated[list[float], Field(**THREE)] = Field([0.485, 0.456, 0.406], description="of values in [0, 1]")
+    std: Annotated[list[PositiveFloat], Field(**THREE)] = Field([0.229, 0.224, 0.225], description="ImageNet's")
+    weights: Weights = Field(
+        default_factory=Weights, description="default: data/weights/<model>.safetensors, from timm's own repository"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _usual_weights(cls, data):
+        """timm publishes the weights of a name with a tag in a repository of that name."""
+        model = str(data.get("model", MODEL)) if isinstance(data, dict) else ""
+        url = f"https://huggingface.co/timm/{model}/resolve/main/model.safetensors"
+        return completed(data, {"path": f"data/weights/{model}.safetensors", "urls": [url] if "." in model else []})
+
+    def network(self):
+        """The network with its weights, frozen, its positional embeddings resampled to the grid of `resize`."""
+        from guidance_study.embeddings.pretrained import filled, read
+
+        network = self._built()
+        path = self.weights.file.verified()
+        heads = network.pretrained_cfg.get("classifier") or ()
+        heads = tuple(f"{head}." for head in ([heads] if isinstance(heads, str) else heads))
+        wanted = network.state_dict()
+        state = {k: v for k, v in read(path).items() if k in wanted or not k.startswith(heads)}
+        network = filled(network, state, path, self.model)
+        if hasattr(network, "set_input_size"):
+            network.set_input_size(img_size=(self.resize, self.resize))
+        return network
+
+    def embed(self, samples, network):
+        """Features (N, D) float32 of samples (N, 1 or 3, H, W) in [-1, 1]."""
+        import torch
+
+        from guidance_study.embeddings.pretrained import as_tensor
+
+        with torch.no_grad():
+            images = (as_tensor(samples, self.resize) + 1) / 2
+            mean, std = (images.new_tensor(values)[:, None, None] for values in (self.mean, self.std))
+            images = (images - mean) / std
+            if self.pool == "features":
+                found = network(images)
+            else:
+                tokens = network.forward_features(images)  # (N, class and registers, then patches; D)
+                found = tokens[:, 0] if self.pool == "cls" else tokens[:, network.num_prefix_tokens :].mean(1)
+        return found.float().cpu().numpy()
+
+    def _built(self):
+        """The network at its own size with random weights and no head. StudyError: a key that it cannot satisfy."""
+        import timm
+        from torch import nn
+
+        from guidance_study.errors import StudyError
+
+        try:
+            network = timm.create_model(self.model, pretrained=False, num_classes=0)
+        except RuntimeError as error:
+            raise StudyError(f"embedding model '{self.model}' is none of timm {timm.__version__}: {error}") from None
+        normed = not isinstance(getattr(network, "norm", nn.Identity()), nn.Identity)
+        tokens = normed and hasattr(network, "num_prefix_tokens")
+        if self.pool == "cls" and not (tokens and getattr(network, "cls_token", None) is not None):
+            raise StudyError(f"embedding pool 'cls' needs a model with a normed class token, not '{self.model}'")
+        if self.pool == "patch_mean" and not tokens:
+            raise StudyError(f"embedding pool 'patch_mean' needs a model with normed tokens, not '{self.model}'")
+        patch = getattr(getattr(network, "patch_embed", None), "patch_size", None)
+        if patch and any(self.resize % side for side in patch):
+            raise StudyError(f"embedding key 'resize' is {self.resize}: '{self.model}' needs a multiple of {patch[0]}")
+        return network

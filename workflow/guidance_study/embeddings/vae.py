@@ -1,0 +1,48 @@
+"""Latents of a pretrained autoencoder, Stable Diffusion's by default (paper, Fig. 8: 'VAE latent')."""
+
+from typing import ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from guidance_study.config.base import PositiveInt, Spec
+from guidance_study.config.weights import Weights
+from guidance_study.embeddings.pretrained import completed
+
+FILE = "sd-vae-ft-mse.safetensors"
+URL = "https://huggingface.co/stabilityai/sd-vae-ft-mse/resolve/main/diffusion_pytorch_model.safetensors"
+
+
+class VAELatents(Spec):
+    """The posterior's mean, flattened; its usual scale factor is left out, for it changes no neighbour."""
+
+    stored: ClassVar[bool] = True
+    kind: Literal["vae"]
+    resize: PositiveInt | None = Field(None, description="height and width that it sees; null: the samples' own")
+    weights: Weights = Field(
+        default_factory=Weights,
+        description=f"an AutoencoderKL as diffusers stores it; default: data/weights/{FILE} (our guess)",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _usual_weights(cls, data):
+        return completed(data, {"path": f"data/weights/{FILE}", "urls": [URL]})
+
+    def network(self):
+        """The encoder with its weights, frozen; its widths are read off the file."""
+        from guidance_study.embeddings.pretrained import filled, read
+        from guidance_study.networks.vae import PosteriorMean, encoder_state, sizes
+
+        path = self.weights.file.verified()
+        state = encoder_state(read(path))
+        return filled(PosteriorMean(**sizes(state)), state, path, "an AutoencoderKL's encoder")
+
+    def embed(self, samples, network):
+        """Latents (N, D) float32 of samples (N, 1 or 3, H, W) in [-1, 1]."""
+        import torch
+
+        from guidance_study.embeddings.pretrained import as_tensor
+
+        with torch.no_grad():
+            found = network(as_tensor(samples, self.resize))
+        return found.flatten(1).float().cpu().numpy()
