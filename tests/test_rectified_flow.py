@@ -102,6 +102,25 @@ def test_an_easy_crowd_does_not_hide_one_bad_sample():
     assert float((theirs - truth).abs().max()) > 10 * float((ours - truth).abs().max())
 
 
+@pytest.mark.parametrize("tolerance", [1e-3, 1e-5])
+def test_an_easy_sample_is_the_same_beside_a_stiff_one(tolerance):
+    """Beside a sample that forces small steps an easy one changes by no more than ten times the tolerance."""
+
+    def turning(z, s, label):
+        rate = torch.tensor([1.0, 60.0], dtype=z.dtype)[label][:, None]
+        return torch.cat([-rate * z[:, 1:], rate * z[:, :1]], dim=1)
+
+    start = torch.tensor([[1.0, 0.0]] * 2, dtype=torch.float64)
+    both = torch.tensor([0, 1])
+    alone = solve(turning, start[:1], both[:1], tolerance, tolerance)
+    beside = solve(turning, start, both, tolerance, tolerance)
+    assert beside.nfe > 3 * alone.nfe
+    assert float((beside.end[0] - alone.end[0]).abs().max()) <= 10 * tolerance
+    default = solve(turning, start, both, tolerance, tolerance, norm=lambda e: e.pow(2).mean().sqrt())
+    stiff = torch.tensor([math.cos(60), math.sin(60)], dtype=torch.float64)
+    assert float((default.end[1] - stiff).abs().max()) > float((beside.end[1] - stiff).abs().max())
+
+
 def test_the_norm_is_the_worst_samples_rms():
     error = torch.tensor([[3.0, 4.0], [0.0, 1.0]])
     assert math.isclose(float(per_sample_norm(error)), math.sqrt(12.5), rel_tol=1e-6)

@@ -6,6 +6,7 @@ A denoiser is eps(x, t, label): x (N, *shape), t (N,) int64 diffusion step in [0
 from collections import deque
 from collections.abc import Callable, Iterator
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -15,13 +16,22 @@ Denoiser = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 class DDPM:
     """q(x_t | x_0) = N(sqrt(abar_t) x_0, (1 - abar_t) I) with linear betas."""
 
-    def __init__(self, kind: str = "ddpm", steps: int = 1000, beta_start: float = 1e-4, beta_end: float = 0.02,
+    def __init__(self, steps: int = 1000, beta_start: float = 1e-4, beta_end: float = 0.02,
                  prediction: str = "eps"):  # fmt: skip
         self.steps = steps
         self.prediction = prediction
         betas = torch.linspace(beta_start, beta_end, steps, dtype=torch.float64)
         self.abar = torch.cumprod(1 - betas, 0)  # (T,) float64
         self._on: dict = {}  # (device, dtype) -> the two square roots, so that a step copies nothing
+
+    @staticmethod
+    def of(params: dict) -> "DDPM":
+        """The process that a recipe's parameters describe, where it can be no other: `kind` and the arguments."""
+        return DDPM(**{name: value for name, value in params.items() if name != "kind"})
+
+    def times(self, draw: np.random.Generator, batch: int) -> np.ndarray:
+        """Diffusion steps to train at, uniform in [0, T), (batch,) int64."""
+        return draw.integers(self.steps, size=batch)
 
     def time(self, t: Tensor) -> Tensor:
         """The network's time of a diffusion step: (N,) float32 in [0, 1000), whatever T is."""
@@ -100,6 +110,6 @@ class DDPM:
                 x = x + variance**0.5 * noise(i)
             yield (grid[i + 1] if i + 1 < len(grid) else -1), x
 
-    def sample(self, eps: Denoiser, x: Tensor, label: Tensor | None, **options) -> Tensor:
-        """The end of `path`: x_0."""
+    def sample(self, eps: Denoiser, x: Tensor, label: Tensor | None, first: int = 0, **options) -> Tensor:
+        """The end of `path`: x_0. A step cannot fail, so the index of the `first` sample is not needed."""
         return deque(self.path(eps, x, label, **options), maxlen=1)[0][1]

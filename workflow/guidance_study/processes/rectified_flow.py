@@ -1,4 +1,4 @@
-"""Rectified flow (Liu et al. 2023): the postprocessor's loss (paper, Eq. 9) and its ODE, solved by Dopri5.
+"""Rectified flow (Liu et al. 2023): the postprocessor's loss (paper, Eq. 9), its ODE, and the base model of Tab. S1.
 
 A velocity field is v(z, s, label): z (N, *shape), s (N,) in [0, 1], label (N,) int64 or None.
 """
@@ -6,6 +6,7 @@ A velocity field is v(z, s, label): z (N, *shape), s (N,) in [0, 1], label (N,) 
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 from torchdiffeq import odeint
@@ -30,6 +31,27 @@ def loss(v: Velocity, start: Tensor, end: Tensor, label: Tensor | None, s: Tenso
     """
     weight = s.reshape(-1, *[1] * (start.ndim - 1))
     return torch.nn.functional.mse_loss(v(torch.lerp(start, end, weight), s, label), end - start)
+
+
+class RectifiedFlow:
+    """The base model of the paper's Sec. C: a flow from noise at s = 0 to data at s = 1."""
+
+    def times(self, draw: np.random.Generator, batch: int) -> np.ndarray:
+        """Times to train at, uniform in [0, 1), (batch,) float32."""
+        return draw.random(batch, dtype=np.float32)
+
+    def denoiser(self, network) -> Velocity:
+        """The network as v(z, s, label); Eq. (8) mixes velocities as it mixes eps: they are linear in it."""
+        return velocity(network)
+
+    def loss(self, v: Velocity, x0: Tensor, label: Tensor | None, s: Tensor, noise: Tensor) -> Tensor:
+        """The mean of |v(z_s, s, c) - (x_0 - n)|^2 with z_s = (1 - s) n + s x_0; a scalar."""
+        return loss(v, noise, x0, label, s)
+
+    def sample(self, v: Velocity, x: Tensor, label: Tensor | None, *, rtol: float = 1e-5, atol: float = 1e-5,
+               first: int = 0, **_) -> Tensor:  # fmt: skip
+        """The end of dz/ds = v(z, s, c) from x (N, *shape) ~ N(0, I), by Dopri5."""
+        return solve(v, x, label, rtol, atol, first).end
 
 
 class NonFiniteVelocity(StudyError):
