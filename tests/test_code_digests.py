@@ -47,14 +47,14 @@ def changed(problems):
 @pytest.mark.parametrize(
     ("module", "old", "new", "stages"),
     [
-        ("guidance/classifier_free.py", "scale == 1", "scale == 2", {"samples", "paths"}),
+        ("guidance/classifier_free.py", "scale == 1", "scale == 2", {"samples", "paths", "cost"}),
         ("datasets/digits.py", "/ 8 - 1", "/ 9 - 1",
          {"dataset", "paths", "point_measures", "table", "figure"}),
-        ("metrics/frechet.py", "- 2 * cross", "- 3 * cross", {"measures"}),
+        ("metrics/frechet.py", "- 2 * cross", "- 3 * cross", {"measures", "statistics"}),
         ("reporting/images.py", '"yes"', '"YES"', {"table"}),
         ("training.py", "1 + math.cos", "2 + math.cos", {"denoiser", "classifier", "postprocessor"}),
         ("processes/rectified_flow.py", "end - start", "start - end",
-         {"postprocessor", "postprocessed"}),
+         {"denoiser", "samples", "postprocessor", "postprocessed", "paths", "cost"}),
     ],
 )  # fmt: skip
 def test_a_changed_computation_is_noticed_by_the_stages_that_run_it(package, module, old, new, stages):

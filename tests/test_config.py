@@ -19,7 +19,7 @@ MISTAKES = {
     "a scale twice": ({"experiments": {"digits_cfg": {"pool": {"scales": [1, 2, 1]}}}}, ["experiments.digits_cfg.pool.scales", "1", "once"]),
     "k above smallest class": ({"experiments": {"digits_cfg": {"arms": [{"space": "pixels", "k": 140, "postprocessor": "digits"}]}}}, ["experiments.digits_cfg.arms[0].k", "140", "at most 139"]),
     "unknown dataset": ({"models": {"digits_conditional": {"dataset": "mnist"}}}, ["models.digits_conditional.dataset", "'mnist'", "digits"]),
-    "unknown dataset kind": ({"datasets": {"digits": {"kind": "mnist"}}}, ["datasets.digits.kind", "'mnist'", "digits"]),
+    "unknown dataset kind": ({"datasets": {"digits": {"kind": "svhn"}}}, ["datasets.digits.kind", "'svhn'", "digits"]),
     "unknown network kind": ({"networks": {"mlp": {"kind": "resnet"}}}, ["networks.mlp.kind", "'resnet'", "residual_mlp"]),
     "missing experiment": ({"tables": {"table_digits": {"experiments": ["digits_cgf"]}}}, ["tables.table_digits.experiments[0]", "'digits_cgf'", "digits_cfg"]),
     "table without its scale": ({"tables": {"table_digits": {"scales": [7.0]}}}, ["tables.table_digits.scales[0]", "7.0", "2.25"]),
@@ -137,7 +137,7 @@ def test_every_key_says_what_it_means_and_every_choice_where_it_comes_from():
             text = field.get("description", "")
             assert text or key == "kind", f"{model}.{key} has no description"
             chosen = field.get("type") in ("integer", "number", "boolean") or "enum" in field
-            sourced = any(word in text for word in ("paper", "recovered", "our guess", "guided-diffusion"))
+            sourced = any(word in text for word in ("paper", "recovered", "our guess", "guided-diffusion", "EDM's"))
             assert sourced or not chosen or key == "scale", f"{model}.{key} has no source: {text}"
 
 

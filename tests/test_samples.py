@@ -47,7 +47,7 @@ def test_batches_of_7_and_64_in_1_and_3_shards_give_the_same_images(models, kind
     def images(size: int, bounds: list[tuple[int, int]]) -> torch.Tensor:
         ranges = [(a, min(a + size, last)) for first, last in bounds for a in range(first, last, size)]
         return torch.cat([
-            generate(denoiser, process, guidance, params, (1, 8, 8), a, b, null=10, scale=2.5, classifier=linear)
+            generate(denoiser, process, guidance, params, (1, 8, 8), a, b, null=10, scale=2.5, classifier=linear)[0]
             for a, b in ranges
         ])  # fmt: skip
 

@@ -13,11 +13,19 @@ SETTING = {
     "guidance": "classifier-free", "arms": {"features_k20": ARM}, "network": "residual_mlp",
     "training": {"steps": 3000}, "sampler": {"kind": "ddim", "steps": 20}, "pool": {"scales": [1.0, 2.0], "n": 600},
     "flows": [{"steps": 1200, "solver": {"rtol": 1e-3}}], "manifold_k": 5, "copy_quantile": 0.01,
+    "manifold_n": 10000, "per_class": False, "spaces": {},
 }  # fmt: skip
 
 
 def spec(**changes) -> dict:
-    base = {"title": "T", "arms": None, "metrics": ["frechet"], "references": ["train", "held_out"], "controls": True}
+    base = {
+        "title": "T",
+        "arms": None,
+        "metrics": ["frechet"],
+        "spaces": None,
+        "references": ["train", "held_out"],
+        "controls": True,
+    }
     return base | changes
 
 
@@ -26,11 +34,19 @@ def measured(seeds=(0,), scales=(2.25, 2.5)) -> pd.DataFrame:
     states = [("before", None), ("after", "features_k20"), ("retrieval", "features_k20")]
     rows = [
         {"experiment": "e", "state": state, "arm": arm, "block": b, "metric": "frechet", "reference": reference,
+         "space": "evaluator", "label": None,
          "scale": scale, "seed": seed, "value": 100 * seed + 10 * scale + b - 1000 * i}
         for seed, scale, (i, (state, arm)), reference, b in itertools.product(
             seeds, scales, enumerate(states), ["train", "held_out"], range(3))
     ]  # fmt: skip
-    shared = {"experiment": "e", "state": "real", "metric": "frechet", "reference": "train", "value": 7.0}
+    shared = {
+        "experiment": "e",
+        "state": "real",
+        "metric": "frechet",
+        "reference": "train",
+        "value": 7.0,
+        "space": "evaluator",
+    }
     real = [shared | {"seed": seed, "scale": scale} for seed in seeds for scale in scales]
     return pd.DataFrame([*rows, *real])
 

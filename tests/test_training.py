@@ -6,7 +6,7 @@ from guidance_study.randomness import generator, torch_seed
 from guidance_study.training import DivergedTraining, ema_decay, fit, learning_rate
 
 TRAINING = {"steps": 40, "batch": 8, "optimizer": "adamw", "lr": 1e-2, "weight_decay": 0.01, "schedule": "cosine",
-            "warmup": 5, "clip": 1.0, "ema": 0.9}  # fmt: skip
+            "warmup": 5, "clip": 1.0, "ema": 0.9, "precision": "float32", "micro_batch": None}  # fmt: skip
 
 
 class Killed(Exception):
@@ -20,18 +20,20 @@ def problem(killed_at: int | None = None, dropout: float = 0.0):
             torch.nn.Linear(3, 16), torch.nn.Dropout(dropout), torch.nn.Tanh(), torch.nn.Linear(16, 1)
         )
 
-    def loss(step: int) -> torch.Tensor:
+    def draws(step: int) -> tuple[torch.Tensor, ...]:
         if step == killed_at:
             raise Killed
         x = torch.from_numpy(generator(0, "data", step).standard_normal((8, 3), dtype="float32"))
+        return x, torch.full((8,), step)
+
+    def loss(x: torch.Tensor, step: torch.Tensor) -> torch.Tensor:
         return (network(x) - x.sum(1, keepdim=True)).pow(2).mean()
 
-    return network, loss
+    return network, draws, loss
 
 
 def train(folder, training=TRAINING, **options):
-    network, loss = problem(**options)
-    return fit(network, loss, training, seed=0, purpose="test", checkpoints=folder)
+    return fit(*problem(**options), training, seed=0, purpose="test", checkpoints=folder)
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.3])
@@ -59,8 +61,8 @@ def test_a_truncated_checkpoint_costs_one_interval(tmp_path, monkeypatch):
 
 
 def test_it_learns_and_the_average_is_what_comes_back(tmp_path):
-    network, loss = problem()
-    state, losses = fit(network, loss, TRAINING | {"steps": 300}, seed=0, purpose="test", checkpoints=tmp_path)
+    network, draws, loss = problem()
+    state, losses = fit(network, draws, loss, TRAINING | {"steps": 300}, seed=0, purpose="test", checkpoints=tmp_path)
     assert losses[-20:].mean() < 0.2 * losses[:20].mean()
     assert not torch.equal(state["0.weight"], network[0].weight)
     plain, _ = train(tmp_path / "none", TRAINING | {"ema": None})
@@ -84,22 +86,48 @@ def test_the_average_follows_its_definition(tmp_path):
 
 def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_checkpoint(tmp_path, monkeypatch):
     monkeypatch.setenv("GUIDANCE_STUDY_CHECKPOINT_SECONDS", "1e-9")
-    network, loss = problem()
-    bad = lambda step: loss(step) * (float("nan") if step == 12 else 1.0)  # noqa: E731
+    network, draws, loss = problem()
+    bad = lambda x, step: loss(x, step) * (float("nan") if step[0] == 12 else 1.0)  # noqa: E731
     with pytest.raises(DivergedTraining, match=r"step 12 is not finite.*step-00000012\.pt"):
-        fit(network, bad, TRAINING, seed=0, purpose="test", checkpoints=tmp_path)
+        fit(network, draws, bad, TRAINING, seed=0, purpose="test", checkpoints=tmp_path)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["step-00000011.pt", "step-00000012.pt"]
 
 
 def test_a_gradient_that_is_not_finite_stops_even_at_the_last_step(tmp_path):
-    network, loss = problem()
+    network, draws, loss = problem()
 
-    def bad(step: int) -> torch.Tensor:
-        value = loss(step)  # finite, but the gradient of the root at 0 is not
-        return value + (network[0].weight * 0).sum().abs().sqrt() if step == 39 else value
+    def bad(x: torch.Tensor, step: torch.Tensor) -> torch.Tensor:
+        value = loss(x, step)  # finite, but the gradient of the root at 0 is not
+        return value + (network[0].weight * 0).sum().abs().sqrt() if step[0] == 39 else value
 
     with pytest.raises(DivergedTraining, match="weights after step 39 are not finite"):
-        fit(network, bad, TRAINING, seed=0, purpose="test", checkpoints=tmp_path)
+        fit(network, draws, bad, TRAINING, seed=0, purpose="test", checkpoints=tmp_path)
+
+
+@pytest.mark.parametrize("size", [1, 3, 8, 100])
+def test_micro_batches_sum_to_the_gradients_of_the_batch(tmp_path, size):
+    whole, losses = train(tmp_path / "whole")
+    parts, again = train(tmp_path / "parts", TRAINING | {"micro_batch": size})
+    assert torch.allclose(losses, again, rtol=1e-4)
+    assert all(torch.allclose(whole[name], parts[name], rtol=1e-3, atol=1e-5) for name in whole)
+
+
+def test_bfloat16_learns_nearly_the_same_and_keeps_float32_weights(tmp_path):
+    training = TRAINING | {"steps": 300}
+    _, exact = train(tmp_path / "exact", training)
+    state, losses = train(tmp_path / "bf16", training | {"precision": "bfloat16"})
+    assert all(value.dtype == torch.float32 for value in state.values())
+    assert not torch.equal(losses, exact)
+    assert losses[-20:].mean() < 0.2 * losses[:20].mean()
+
+
+@pytest.mark.slow
+def test_a_compiled_network_learns_the_same(tmp_path, monkeypatch):
+    whole, _ = train(tmp_path / "eager")
+    monkeypatch.setenv("GUIDANCE_STUDY_COMPILE", "default")
+    compiled, _ = train(tmp_path / "compiled")
+    assert compiled.keys() == whole.keys()
+    assert all(torch.allclose(whole[name], compiled[name], rtol=1e-3, atol=1e-5) for name in whole)
 
 
 def test_learning_rates():

@@ -58,6 +58,17 @@ def explain(options) -> int:
     return 0
 
 
+def pin(options) -> int:
+    """Write the digest of a file of weights, or the index of a folder of images, beside it."""
+    from guidance_study.rawfiles import write_pin
+    from guidance_study.rawfolders import write_index
+
+    for path in options.path:
+        digest = write_index(path)["digest"] if path.is_dir() else write_pin(path)
+        print(f"{digest}  {path}")
+    return 0
+
+
 def verify(options) -> int:
     """Recompute the digests of artefacts; name what is damaged and exit with 1 if anything is."""
     from guidance_study.publishing import damages as published_damages
@@ -79,12 +90,14 @@ def run(options) -> int:
     from guidance_study import jobs
     from guidance_study.progress import log
     from guidance_study.publishing import publish_all
+    from guidance_study.rawfiles import export_places
     from guidance_study.rulebook import Lock, export_settings, warn_of_changed_code, write_index
     from guidance_study.store import Store
 
     study, planned, targets = _plan(options)
     warn_of_changed_code()
     export_settings(study)
+    export_places(planned.raw_files())
     jobs.prepare_process(study.execution.threads)
     store = Store(options.results)
     with Lock(options.results):
@@ -121,7 +134,7 @@ def schema(options) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m guidance_study", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for function in (plan, explain, verify, run, code, schema):
+    for function in (plan, explain, verify, run, pin, code, schema):
         sub = commands.add_parser(function.__name__, help=function.__doc__.splitlines()[0])
         sub.set_defaults(command=function)
         sub.add_argument("--results", type=Path, default=Path("results"), help="folder of the store (default: results)")
@@ -131,6 +144,8 @@ def _parser() -> argparse.ArgumentParser:
             sub.add_argument("--configfile", type=Path, nargs="+", default=[], help="overlays, in order")
         elif function is explain:
             sub.add_argument("file", type=Path, help="a table, a figure, or a file or folder of an artefact")
+        elif function is pin:
+            sub.add_argument("path", type=Path, nargs="+", help="files of weights, folders of images")
         elif function is verify:
             sub.add_argument("address", nargs="*", help="addresses below results (default: all)")
         elif function is schema:

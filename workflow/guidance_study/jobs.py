@@ -88,7 +88,7 @@ def _make(recipe: dict, address: str, store: Store) -> None:
         path = store.open(source)
         inputs[role] = Input(path, store.manifest(source)["recipe"])
     began, started = time.monotonic(), time.time()
-    _forget_peak()
+    forget_peak()
     facts: dict = {}
 
     def describe() -> dict:
@@ -107,14 +107,14 @@ def _run(seconds: float, started: float) -> dict:
     return {
         "seconds": seconds,
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
-        **_peak_memory(),
+        **peak_memory(),
         "commit": _commit(),
         "packages": _versions(),
         "hardware": _hardware(),
     }
 
 
-def _forget_peak() -> None:
+def forget_peak() -> None:
     """Start the peak anew where the system can, for several artefacts made in one process."""
     with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
@@ -122,8 +122,8 @@ def _forget_peak() -> None:
         torch.cuda.reset_peak_memory_stats()
 
 
-def _peak_memory() -> dict[str, float]:
-    """Peak resident memory, MiB, since `_forget_peak` (elsewhere than on Linux: of the process), and the GPU's."""
+def peak_memory() -> dict[str, float]:
+    """Peak resident memory, MiB, since `forget_peak` (elsewhere than on Linux: of the process), and the GPU's."""
     try:
         lines = Path("/proc/self/status").read_text().splitlines()
         peak = next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) / 1024

@@ -25,9 +25,8 @@ def status(plan: Plan, targets: list[str], results: Path) -> Iterator[str]:
 def _state(plan: Plan, artefact: Artefact, store: Store, states: dict[str, str]) -> tuple[str, str]:
     if store.has(artefact):
         return "exists", ""
-    if artefact.stage == "dataset":
-        problem = plan.missing(artefact)
-        return ("missing", problem) if problem else ("to make", "")
+    if problem := plan.missing(artefact):
+        return "missing", problem
     blocked = [a.address for a in artefact.inputs.values() if states[a.address] in ("missing", "blocked")]
     return ("blocked", f"needs {blocked[0]}") if blocked else ("to make", "")
 

@@ -40,10 +40,16 @@ def state_of(source: Input) -> dict[str, Tensor]:
     return load_file(source.path / "weights.safetensors")
 
 
+def placed(network: nn.Module) -> nn.Module:
+    """The network on the device of the run; convolutions channels-last, the layout that their fast kernels want."""
+    images = any(p.ndim == 4 for p in network.parameters())
+    return network.to(device(), memory_format=torch.channels_last if images else torch.preserve_format)
+
+
 def frozen(network: nn.Module, state: dict[str, Tensor]) -> nn.Module:
     """The network with these weights, on the device of the run, for inference."""
     network.load_state_dict(state)
-    return network.to(device()).eval().requires_grad_(False)
+    return placed(network).eval().requires_grad_(False)
 
 
 def load_classifier(source: Input) -> nn.Module:
@@ -54,9 +60,9 @@ def load_classifier(source: Input) -> nn.Module:
     return frozen(network, state_of(source))
 
 
-def batches(n: int, size: int | None = None) -> Iterator[tuple[int, int]]:
-    """Ranges (first, last) that cover 0..n-1; `size` defaults to the run's inference batch."""
-    size = size or setting("batch", 2048)
+def batches(n: int, size: int | None = None, most: int | None = None) -> Iterator[tuple[int, int]]:
+    """Ranges (first, last) that cover 0..n-1; `size` defaults to the run's inference batch, at most `most`."""
+    size = size or min(setting("batch", 2048), most or n or 1)
     return ((first, min(first + size, n)) for first in range(0, n, size))
 
 

@@ -1,23 +1,17 @@
 """The plan: configuration -> recipes -> graph. Plain typed Python; every cluster job parses it again."""
 
-from functools import cache
-
+from guidance_study.chain import Chain
 from guidance_study.config.experiments import Arm
 from guidance_study.config.study import Study
+from guidance_study.rawfiles import RawFile
 from guidance_study.recipes import Artefact, shown
 
 
-class Plan:
+class Plan(Chain):
     """All artefacts of a study: `targets` by name (tables, figures), `artefacts` by address."""
 
     def __init__(self, study: Study):
-        self.study = study
-        self.artefacts: dict[str, Artefact] = {}
-        self._raw: dict = {}  # address of a dataset -> its Spec
-        for name in ("dataset", "denoiser", "classifier", "samples", "neighbours", "postprocessor", "paths"):
-            setattr(self, name, cache(getattr(self, name)))  # one call a node: thousands of scales share bases
-        self._plain = cache(lambda section, name: getattr(study, section)[name].plain())
-        self._facts = cache(lambda name: study.datasets[name].facts())
+        super().__init__(study)
         self.targets = {name: self._table(name) for name in study.tables}
         self.targets |= {name: self._figure(name) for name in study.figures}
 
@@ -36,191 +30,73 @@ class Plan:
                 found.setdefault(artefact.address, artefact)
         return list(found.values())
 
-    def missing(self, dataset: Artefact) -> str | None:
-        """What a dataset's raw files lack, with the remedy; None if they are there."""
-        return self._raw[dataset.address].missing()
+    def missing(self, artefact: Artefact) -> str | None:
+        """What an artefact needs from outside (raw files, weights) and lacks, with the remedy; None if nothing."""
+        outside = self._outside.get(artefact.address)
+        return outside() if outside else None
 
-    def _add(self, stage: str, label: str, params: dict, inputs: dict[str, Artefact], about: str) -> Artefact:
-        artefact = Artefact(stage, label, params, inputs, about)
-        return self.artefacts.setdefault(artefact.address, artefact)  # the first name given to a recipe stays
-
-    def dataset(self, name: str) -> Artefact:
-        spec = self.study.datasets[name]
-        params = {**self._plain("datasets", name), "raw": self._facts(name).raw}
-        artefact = self._add("dataset", spec.kind, params, {}, f"dataset {name}")
-        self._raw[artefact.address] = spec
-        return artefact
-
-    def denoiser(self, name: str, seed: int) -> Artefact:
-        model = self.study.models[name]
-        data = self._facts(model.dataset)
-        dropout = model.class_dropout if model.conditional else None
-        params = {
-            "process": self._plain("processes", model.process),
-            "network": self._plain("networks", model.network),
-            "shape": list(data.shape),
-            "rows": data.classes + (dropout > 0) if model.conditional else 0,  # one more for "no class"
-            "class_dropout": dropout,
-            "training": model.training.plain(),
-            "seed": seed,
-        }
-        kind = "conditional" if model.conditional else "unconditional"
-        label = f"{params['network']['kind']}-{kind}-s{seed}"
-        return self._add(
-            "denoiser", label, params, {"dataset": self.dataset(model.dataset)}, f"model {name}, seed {seed}"
-        )
-
-    def classifier(self, name: str, seed: int) -> Artefact:
-        spec = self.study.classifiers[name]
-        data = self._facts(spec.dataset)
-        seed = seed if spec.seed is None else spec.seed
-        params = {
-            "process": self._plain("processes", spec.process) if spec.process else None,
-            "network": spec.network.plain(),
-            "shape": list(data.shape),
-            "classes": data.classes,
-            "training": spec.training.plain(),
-            "seed": seed,
-        }
-        label = f"{spec.network.kind}-{'noisy' if spec.process else 'clean'}-s{seed}"
-        return self._add(
-            "classifier",
-            label,
-            params,
-            {"dataset": self.dataset(spec.dataset)},
-            f"classifier {name}, seed {seed}",
-        )
-
-    def samples(self, name: str, seed: int, scales: tuple[float, ...], n: int, purpose: str) -> Artefact:
-        experiment = self.study.experiments[name]
-        model = self.study.models[experiment.model]
-        guidance = experiment.guidance.plain()
-        inputs = {"denoiser": self.denoiser(experiment.model, seed)}
-        if "classifier" in guidance:  # the network itself goes into the recipe, not its name here
-            inputs["classifier"] = self.classifier(guidance.pop("classifier"), seed)
-        params = {
-            "guidance": guidance,
-            "sampler": experiment.sampler.plain(),
-            "scales": list(scales),
-            "n": n,
-            "classes": self._facts(model.dataset).classes,
-            "purpose": purpose,
-            "seed": seed,
-        }
-        label = f"{experiment.guidance.short}-{_listed(scales)}-{purpose}-s{seed}"
-        about = f"{name}: {n} generations at scale {', '.join(map(shown, scales))} ({purpose}), seed {seed}"
-        return self._add("samples", label, params, inputs, about)
-
-    def pool(self, name: str, arm: Arm, scale: float, seed: int) -> Artefact:
-        """Generations that an arm's flow learns from; judged by the closed form, one artefact for all flows."""
-        experiment = self.study.experiments[name]
-        pool = experiment.pool
-        if experiment.exact:
-            scales = list(pool.scales)
-            if any(other.train_on == "own_scale" for other in experiment.arms):
-                scales += [s for s in experiment.evaluation.scales if s not in scales]
-            return self.samples(name, seed, tuple(scales), pool.n * len(scales), "pool")
-        return self.samples(name, seed, self._learns_from(name, arm, scale), pool.n, "pool")
-
-    def _learns_from(self, name: str, arm: Arm, scale: float) -> tuple[float, ...]:
-        """The scales whose generations the flow of an arm, applied at `scale`, learns from."""
-        return (scale,) if arm.train_on == "own_scale" else tuple(self.study.experiments[name].pool.scales)
-
-    def evaluated(self, name: str, scale: float, seed: int) -> Artefact:
-        """The generations that are measured at a scale; judged by the closed form, at all scales."""
-        experiment = self.study.experiments[name]
-        evaluation = experiment.evaluation
-        scales = tuple(evaluation.scales) if experiment.exact else (scale,)
-        n = evaluation.blocks * evaluation.block_size * len(scales)
-        return self.samples(name, seed, scales, n, "evaluation")
-
-    def _embedding(self, space: str, seed: int) -> tuple[dict, dict[str, Artefact]]:
-        """An embedding as recipe parameters, and the network it needs, if any, as inputs."""
-        params = self._plain("embeddings", space)
-        if "classifier" not in params:
-            return params, {}
-        rest = {key: value for key, value in params.items() if key != "classifier"}
-        return rest, {"embedder": self.classifier(params["classifier"], seed)}
-
-    def neighbours(self, samples: Artefact, dataset: str, space: str, k: int, seed: int) -> Artefact:
-        embedding, inputs = self._embedding(space, seed)
-        inputs = {"samples": samples, "dataset": self.dataset(dataset), **inputs}
-        about = f"{k} nearest neighbours in {space} of [{samples.about}]"
-        return self._add("neighbours", f"{embedding['kind']}-k{k}", {"embedding": embedding, "k": k}, inputs, about)
-
-    def postprocessor(self, name: str, arm: Arm, scale: float, seed: int) -> Artefact:
-        """The flow (Eq. 9) that an arm of experiment `name` applies at `scale`."""
-        experiment, spec = self.study.experiments[name], self.study.postprocessors[arm.postprocessor]
-        pool, scales = self.pool(name, arm, scale, seed), self._learns_from(name, arm, scale)
-        dataset = self.study.models[experiment.model].dataset
-        neighbours = self.neighbours(pool, dataset, arm.space, arm.k, seed)
-        params = {
-            "network": self._plain("networks", spec.network),
-            "shape": pool.inputs["denoiser"].params["shape"],
-            "rows": pool.params["classes"],
-            "scales": list(scales),
-            "n": experiment.pool.n,
-            "training": spec.training.plain(),
-            "seed": seed,
-        }
-        inputs = {"samples": pool, "dataset": neighbours.inputs["dataset"], "neighbours": neighbours}
-        label = f"{params['network']['kind']}-{_listed(scales)}-{neighbours.label}-s{seed}"
-        about = f"postprocessor {arm.postprocessor}, seed {seed}: {pool.about}"
-        return self._add("postprocessor", label, params, inputs, about)
-
-    def postprocessed(self, name: str, arm: Arm, scale: float, seed: int) -> Artefact:
-        """The evaluated generations of an experiment after one arm's flow, or flows (Eq. 9)."""
-        samples = self.evaluated(name, scale, seed)
-        flows = {s: self.postprocessor(name, arm, s, seed) for s in samples.params["scales"]}
-        roles = {flow.address: f"postprocessor/{i}" for i, flow in enumerate(dict.fromkeys(flows.values()))}
-        inputs = {"samples": samples} | {roles[flow.address]: flow for flow in flows.values()}
-        params = {
-            "solver": self.study.postprocessors[arm.postprocessor].solver.plain(),
-            "flows": [roles[flow.address] for flow in flows.values()],  # of each scale of the samples
-        }
-        about = f"{name}: after {arm.name}, scale {_listed(flows, ', ')}, seed {seed}"
-        label = f"{samples.label}-{next(iter(flows.values())).inputs['neighbours'].label}"
-        return self._add("postprocessed", label, params, inputs, about)
+    def raw_files(self) -> list[RawFile]:
+        """Every file from outside that the configuration names, in use or not."""
+        study = self.study
+        files = [file for spec in study.datasets.values() for file in spec.files()]
+        holders = [*study.models.values(), *study.embeddings.values()]
+        return files + [holder.weights.file for holder in holders if getattr(holder, "weights", None) is not None]
 
     def measures(self, name: str, scale: float, seed: int) -> Artefact:
+        """All measures of an experiment at a scale: before, after each arm, and retrieved."""
         experiment = self.study.experiments[name]
-        samples = self.evaluated(name, scale, seed)
-        inputs = {
-            "samples": samples,
-            "dataset": self.dataset(self.study.models[experiment.model].dataset),
-            "evaluator": self.classifier(experiment.evaluator, seed),
-        }
-        arms = []
-        for arm in experiment.arms:
-            embedding, needs = self._embedding(arm.space, seed)
-            arms.append({"name": arm.name, "embedding": embedding, "k": arm.k})
-            inputs[f"postprocessed/{arm.name}"] = self.postprocessed(name, arm, scale, seed)
-            inputs |= {f"embedder/{arm.name}": network for network in needs.values()}
         evaluation = experiment.evaluation
-        params = {
-            "arms": arms,
-            "blocks": evaluation.blocks,
-            "manifold_k": evaluation.manifold_k,
-            "copy_quantile": evaluation.copy_quantile,
-            "seed": seed,
-        }
-        return self._add(
-            "measures", samples.label, params, inputs, f"{name}: measures, scale {shown(scale)}, seed {seed}"
-        )
+        arms, inputs = self._judged(name, (scale,), seed)
+        samples, dataset = inputs["samples"], inputs["dataset"]
+        if experiment.evaluator is not None:
+            inputs["evaluator"] = self.classifier(experiment.evaluator, seed)
+        for space in evaluation.spaces:
+            for part in ("train", "held_out"):
+                inputs[f"seen/{space}/{part}"] = real = self.features(dataset, space, part)
+                inputs[f"statistics/{space}/{part}"] = self.statistics(real)
+            inputs[f"seen/{space}/before"] = self.features(samples, space, "samples")
+            for arm in experiment.arms:
+                after = inputs[f"postprocessed/{arm.name}"]
+                inputs[f"seen/{space}/{arm.name}"] = self.features(after, space, "samples")
+        said = ("blocks", "manifold_k", "manifold_n", "copy_quantile", "per_class", "spaces")
+        params = {"arms": arms, **{key: getattr(evaluation, key) for key in said}, "seed": seed}
+        about = f"{name}: measures, scale {shown(scale)}, seed {seed}"
+        return self._add("measures", samples.label, params, inputs, about)
 
     def point_measures(self, name: str, seed: int) -> Artefact:
         """All measures of an experiment that the closed form judges: every scale, before, after and retrieved."""
+        evaluation = self.study.experiments[name].evaluation
+        arms, inputs = self._judged(name, tuple(evaluation.scales), seed)
+        params = {"arms": arms, "manifold_k": evaluation.manifold_k, "seed": seed}
+        about = f"{name}: measures, seed {seed}"
+        return self._add("point_measures", inputs["samples"].label, params, inputs, about)
+
+    def _judged(self, name: str, scales: tuple[float, ...], seed: int) -> tuple[list[dict], dict[str, Artefact]]:
+        """The arms of an experiment as recipe parameters; generations before and after, real data, arms' spaces."""
         experiment = self.study.experiments[name]
-        first = experiment.evaluation.scales[0]
-        samples = self.evaluated(name, first, seed)
-        arms, inputs = [], {"samples": samples, "dataset": self.dataset(self.study.models[experiment.model].dataset)}
+        samples = self.evaluated(name, scales, seed)
+        dataset = self.dataset(self.study.models[experiment.model].dataset)
+        arms, inputs = [], {"samples": samples, "dataset": dataset}
         for arm in experiment.arms:
-            embedding, needs = self._embedding(arm.space, seed)
-            arms.append({"name": arm.name, "embedding": embedding, "k": arm.k})
-            inputs[f"postprocessed/{arm.name}"] = self.postprocessed(name, arm, first, seed)
-            inputs |= {f"embedder/{arm.name}": network for network in needs.values()}
-        params = {"arms": arms, "manifold_k": experiment.evaluation.manifold_k, "seed": seed}
-        return self._add("point_measures", samples.label, params, inputs, f"{name}: measures, seed {seed}")
+            embedding, needs = self._space(arm.space, seed, samples, dataset, f"/{arm.name}")
+            arms.append({"name": arm.name, "embedding": embedding, "k": arm.k, "search": arm.search.plain()})
+            inputs[f"postprocessed/{arm.name}"] = self.postprocessed(name, arm, scales, seed)
+            inputs |= needs
+        return arms, inputs
+
+    def cost(self, name: str, arm: Arm, scale: float, batches: list[int], seed: int) -> Artefact:
+        """What generations of an experiment, and their postprocessing by an arm, cost by batch size."""
+        samples, flow = self.evaluated(name, (scale,), seed), self.postprocessor(name, arm, scale, seed)
+        solver = self.study.postprocessors[arm.postprocessor].solver
+        params = {
+            "batches": batches,
+            "scale": scale,
+            **{key: samples.params[key] for key in ("guidance", "sampler", "classes", "seed")},
+            "solver": solver.plain(),
+        }
+        inputs = samples.inputs | {"postprocessor": flow}
+        label = f"{samples.label}-{flow.inputs['neighbours'].label}"
+        return self._add("cost", label, params, inputs, f"{name}: cost, {arm.name}, scale {shown(scale)}, seed {seed}")
 
     def paths(self, name: str, seed: int) -> Artefact:
         """Trajectories of all runs of an entry of `paths`."""
@@ -253,7 +129,3 @@ class Plan:
         figure = self.study.figures[name]
         inputs, said = figure.needs(self)
         return self._add("figure", name, {"name": name, "spec": figure.plain(), **said}, inputs, f"figure {name}")
-
-
-def _listed(scales, between: str = "-") -> str:
-    return between.join(map(shown, scales)) if len(scales) <= 5 else f"{len(scales)}scales"

@@ -25,4 +25,4 @@ def times(params: dict) -> list[int]:
     """The diffusion step of each recorded frame: the sampler's steps, then -1 for x_0."""
     from guidance_study.processes.ddpm import DDPM  # and torch with it
 
-    return [*DDPM(**params["process"]).grid(params["sampler"]["steps"]), -1]
+    return [*DDPM.of(params["process"]).grid(params["sampler"]["steps"]), -1]

@@ -12,6 +12,7 @@ from guidance_study.errors import StudyError
 from guidance_study.jobs import SETTINGS
 from guidance_study.plan import Plan
 from guidance_study.publishing import publish_all
+from guidance_study.rawfiles import export_places
 from guidance_study.recipes import Artefact
 from guidance_study.stages import STAGES
 from guidance_study.store import RESULTS, atomic_write
@@ -24,8 +25,10 @@ class Rulebook:
         self.plan = Plan(study)
         self.threads = study.execution.threads
         self.environment = f"../../envs/{study.execution.environment}.yaml"  # as seen from workflow/rules
+        self.results = RESULTS
         self._lock = None
         export_settings(study)
+        export_places(self.plan.raw_files())
 
     @property
     def targets(self) -> dict[str, list[str]]:
@@ -54,6 +57,11 @@ class Rulebook:
 
     def _at(self, stage: str, wildcards) -> Artefact:
         return self.plan.at(f"{stage}/{wildcards.artefact}")
+
+    def downloads(self) -> list[list]:
+        """[path, SHA-256 or null, sources] of each raw file that is not there and that can be had."""
+        files = [file for file in self.plan.raw_files() if file.urls and not file.path.exists()]
+        return [[str(file.path), file.sha256, list(file.urls)] for file in files]
 
     def publish(self) -> None:
         """Show this configuration's finished tables and figures under their names."""

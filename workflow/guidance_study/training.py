@@ -1,11 +1,15 @@
-"""The one training loop: keyed draws, EMA, checkpoints from which a killed run goes on to the same weights."""
+"""The one training loop: keyed draws, EMA, checkpoints from which a killed run goes on to the same weights.
+
+A step waits for nothing: the next step's draws are made while a GPU computes, losses are read every CHECKED steps.
+"""
 
 import contextlib
 import math
 import os
 import pickle
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import torch
@@ -16,6 +20,8 @@ from guidance_study.jobs import setting
 from guidance_study.progress import log, track
 from guidance_study.randomness import torch_seed
 
+Draws = Callable[[int], tuple[Tensor, ...]]  # step -> tensors on the CPU, a row for each sample of the batch
+CHECKED = 100  # steps between looks at the losses on a GPU, which make it wait
 KEPT = 2  # checkpoints kept, so that one half-written or lost file costs little
 
 
@@ -38,24 +44,27 @@ def ema_decay(step: int, decay: float) -> float:
     return min(decay, (1 + step) / (10 + step))
 
 
-def fit(network: nn.Module, loss: Callable[[int], Tensor], training: dict, *, seed: int, purpose: str,
+def fit(network: nn.Module, draws: Draws, loss: Callable[..., Tensor], training: dict, *, seed: int, purpose: str,
         checkpoints: Path) -> tuple[dict[str, Tensor], Tensor]:  # fmt: skip
-    """Minimise `loss(step)`, a scalar that does its own keyed draws; go on from a checkpoint if there is one.
+    """Minimise the mean over the batch, `loss(*draws(step))`, a scalar; go on from a checkpoint if there is one.
 
-    Returns the state dict to evaluate (the EMA weights where an EMA is kept) and the losses (steps,).
-    Raises DivergedTraining.
+    `draws(step)` is keyed by the step; its tensors are moved to the network's device. Returns the state dict to
+    evaluate (the EMA weights where an EMA is kept) and the losses (steps,). Raises DivergedTraining.
     """
-    run = _Run(network, training, checkpoints)
+    run = _Run(network, loss, training, checkpoints)
     start = run.resume()
     has_dropout = any(isinstance(m, nn.Dropout) and m.p > 0 for m in network.modules())
     network.train()
+    if (mode := setting("compile", "off")) != "off":
+        network.compile(mode=mode)
     saved = time.monotonic()
     every = setting("checkpoint_seconds", 60.0)
-    check = 1 if run.losses.device.type == "cpu" else 100  # reading a loss makes a GPU wait
+    check = 1 if run.device.type == "cpu" else CHECKED
     checked = start
-    for step in track(range(start, training["steps"]), training["steps"], purpose, start):
+    steps = track(range(start, training["steps"]), training["steps"], purpose, start)
+    for step, tensors in zip(steps, _drawn(draws, start, training["steps"], run.device), strict=True):
         with torch_seed(seed, f"{purpose}/dropout", step) if has_dropout else contextlib.nullcontext():
-            run.step(step, loss)
+            run.step(step, tensors)
         due = time.monotonic() - saved > every
         last = step + 1 == training["steps"]
         if due or last or (step + 1) % check == 0:
@@ -70,31 +79,57 @@ def fit(network: nn.Module, loss: Callable[[int], Tensor], training: dict, *, se
     return run.weights(), run.losses.cpu()
 
 
-class _Run:
-    """Network, optimiser, average and losses of one training run."""
+def _drawn(draws: Draws, start: int, stop: int, device: torch.device) -> Iterator[tuple[Tensor, ...]]:
+    """The draws of the steps start..stop-1 on the device; for a GPU a thread makes those of the next step ahead."""
+    if device.type == "cpu":
+        yield from (draws(step) for step in range(start, stop))
+        return
+    with ThreadPoolExecutor(1) as thread:
+        pinned = lambda step: tuple(tensor.pin_memory() for tensor in draws(step))  # noqa: E731
+        coming = thread.submit(pinned, start)
+        for step in range(start, stop):
+            tensors = coming.result()
+            coming = thread.submit(pinned, min(step + 1, stop - 1))
+            yield tuple(tensor.to(device, non_blocking=True) for tensor in tensors)
 
-    def __init__(self, network: nn.Module, training: dict, checkpoints: Path):
-        self.network, self.training, self.folder = network, training, checkpoints
+
+class _Run:
+    """Network, loss, optimiser, average and losses of one training run."""
+
+    def __init__(self, network: nn.Module, loss: Callable[..., Tensor], training: dict, checkpoints: Path):
+        self.network, self.loss, self.training, self.folder = network, loss, training, checkpoints
         self.parameters = [p for p in network.parameters() if p.requires_grad]
         kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[training["optimizer"]]
         decay = {"weight_decay": training["weight_decay"]} if training["optimizer"] == "adamw" else {}
         self.optimizer = kind(self.parameters, lr=training["lr"], fused=True, **decay)
         self.average = [p.detach().clone() for p in self.parameters] if training["ema"] is not None else None
-        self.losses = torch.full((training["steps"],), math.nan, device=self.parameters[0].device)
+        self.device = self.parameters[0].device
+        self.losses = torch.full((training["steps"],), math.nan, device=self.device)
 
-    def step(self, step: int, loss: Callable[[int], Tensor]) -> None:
+    def step(self, step: int, tensors: tuple[Tensor, ...]) -> None:
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(step, self.training)
-        value = loss(step)
-        value.backward()
+        value = self.backward(tensors)
         if self.training["clip"] is not None:
             nn.utils.clip_grad_norm_(self.parameters, self.training["clip"])
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-        self.losses[step] = value.detach()
+        self.losses[step] = value
         if self.average is not None:
             with torch.no_grad():
                 torch._foreach_lerp_(self.average, self.parameters, 1 - ema_decay(step, self.training["ema"]))
+
+    def backward(self, tensors: tuple[Tensor, ...]) -> Tensor:
+        """Gradients of the mean loss over the batch, a micro-batch at a time; returns the loss."""
+        batch = len(tensors[0])
+        size = self.training["micro_batch"] or batch
+        total = torch.zeros((), device=self.device)
+        for part in zip(*(tensor.split(size) for tensor in tensors), strict=True):
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.training["precision"] == "bfloat16"):
+                value = self.loss(*part) * (len(part[0]) / batch)
+            value.backward()
+            total += value.detach()
+        return total
 
     def stop_if_diverged(self, first: int, last: int) -> None:
         bad = (~torch.isfinite(self.losses[first:last])).nonzero()

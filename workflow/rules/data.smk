@@ -1,3 +1,19 @@
+localrules:
+    download,
+
+
+rule download:
+    # Raw files and weights that the configuration names and that are not there yet; where there is internet.
+    conda:
+        book.environment
+    params:
+        files=book.downloads(),
+    log:
+        f"{book.results}/logs/download.log",
+    script:
+        "../scripts/download.py"
+
+
 rule dataset:
     # Raw files, checked against their pinned digests, as arrays.
     input:

@@ -30,3 +30,37 @@ rule point_measures:
         recipe=book.recipe("point_measures"),
     script:
         "../scripts/point_measures.py"
+
+
+rule statistics:
+    # Mean and covariance of real images' features.
+    input:
+        book.inputs("statistics"),
+    output:
+        book.outputs("statistics"),
+    log:
+        book.log("statistics"),
+    conda:
+        book.environment
+    threads: book.threads
+    params:
+        recipe=book.recipe("statistics"),
+    script:
+        "../scripts/statistics.py"
+
+
+rule cost:
+    # Seconds and memory of sampling and of postprocessing, by batch size.
+    input:
+        book.inputs("cost"),
+    output:
+        book.outputs("cost"),
+    log:
+        book.log("cost"),
+    conda:
+        book.environment
+    threads: book.threads
+    params:
+        recipe=book.recipe("cost"),
+    script:
+        "../scripts/cost.py"

@@ -13,3 +13,20 @@ rule neighbours:
         recipe=book.recipe("neighbours"),
     script:
         "../scripts/neighbours.py"
+
+
+rule features:
+    # Images in the space of a pretrained network.
+    input:
+        book.inputs("features"),
+    output:
+        book.outputs("features"),
+    log:
+        book.log("features"),
+    conda:
+        book.environment
+    threads: book.threads
+    params:
+        recipe=book.recipe("features"),
+    script:
+        "../scripts/features.py"

@@ -10,13 +10,25 @@ from guidance_study.errors import StudyError
 from guidance_study.store import RESULTS
 
 
+def download(snakemake) -> None:
+    """Get the files that a rule names; a StudyError becomes one sentence in the log."""
+    from guidance_study.rawfiles import RawFile
+
+    files = [RawFile(Path(path), sha256, tuple(urls)) for path, sha256, urls in snakemake.params.files]
+    _logged(snakemake, lambda: [file.fetch() for file in files])
+
+
 def run(snakemake) -> None:
     """Make the artefact that a rule's job asks for; a StudyError becomes one sentence in the log."""
     jobs.prepare_process(snakemake.threads)
     address = str(Path(snakemake.output[0]).parent.relative_to(RESULTS))
+    _logged(snakemake, lambda: jobs.run_job(snakemake.params.recipe, address, Path(RESULTS)))
+
+
+def _logged(snakemake, work) -> None:
     with progress.logging_to(Path(snakemake.log[0])):
         try:
-            jobs.run_job(snakemake.params.recipe, address, Path(RESULTS))
+            work()
         except StudyError as error:
             progress.log(f"error: {error}")
             sys.exit(1)

@@ -1,13 +1,11 @@
 """Checks across the parts of a configuration: names that must exist, and sizes that must fit."""
 
-import math
-
+from guidance_study.config.check_parts import clean, ddpm, fits, not_exact, parts
 from guidance_study.config.experiments import Experiment
 from guidance_study.config.paths import EXACT, Paths
 from guidance_study.config.sentences import distinct, known
+from guidance_study.config.training import SAMPLED_BY
 from guidance_study.stages import STAGES
-
-SMALLEST_ABAR = 1e-8  # below it, x_0 is noise divided by next to nothing
 
 
 def check(study) -> None:
@@ -16,42 +14,7 @@ def check(study) -> None:
     for i, seed in enumerate(study.seeds):
         if seed < 0:
             raise ValueError(f"configuration key 'seeds[{i}]' has the value {seed}: it must be 0 or more")
-    for name, process in study.processes.items():
-        if process.beta_end <= process.beta_start:
-            raise ValueError(
-                f"configuration key 'processes.{name}.beta_end' has the value {process.beta_end}:"
-                f" it must be above beta_start, {process.beta_start}"
-            )
-        left = math.prod(1 - beta for beta in _betas(process))
-        if left < SMALLEST_ABAR:
-            raise ValueError(
-                f"configuration key 'processes.{name}.beta_end' has the value {process.beta_end}: with {process.steps}"
-                f" steps the signal left at the end, abar = {left:.1e}, must be at least {SMALLEST_ABAR:.0e}"
-            )
-    for name, model in study.models.items():
-        at = f"models.{name}"
-        _not_exact(at, name)
-        known(f"{at}.dataset", model.dataset, study.datasets)
-        known(f"{at}.process", model.process, study.processes)
-        known(f"{at}.network", model.network, study.networks)
-        _fits(f"{at}.network", model.network, model.dataset, study)
-    for name, classifier in study.classifiers.items():
-        at = f"classifiers.{name}"
-        _not_exact(at, name)
-        known(f"{at}.dataset", classifier.dataset, study.datasets)
-        shape = study.datasets[classifier.dataset].facts().shape
-        if classifier.network.kind == "cnn" and len(shape) != 3:
-            raise ValueError(
-                f"configuration key '{at}.network.kind' has the value 'cnn': it takes images, and those of"
-                f" '{classifier.dataset}' have shape {shape}"
-            )
-        if classifier.process is not None:
-            known(f"{at}.process", classifier.process, study.processes)
-    for name, embedding in study.embeddings.items():
-        if hasattr(embedding, "classifier"):
-            at = f"embeddings.{name}.classifier"
-            known(at, embedding.classifier, study.classifiers)
-            _clean(at, embedding.classifier, study)
+    parts(study)
     for name, postprocessor in study.postprocessors.items():
         known(f"postprocessors.{name}.network", postprocessor.network, study.networks)
     for name, experiment in study.experiments.items():
@@ -65,7 +28,7 @@ def _experiment(at: str, experiment: Experiment, study) -> None:
     known(f"{at}.model", experiment.model, study.models)
     model = study.models[experiment.model]
     _guidance(f"{at}.guidance", experiment, model, study)
-    _steps(f"{at}.sampler.steps", experiment.sampler.steps, model.process, study)
+    _sampler(f"{at}.sampler", experiment.sampler, model.process, study)
     _evaluator(f"{at}.evaluator", experiment, model, study)
     distinct(f"{at}.pool.scales", experiment.pool.scales)
     fewest = len(experiment.pool.scales) * study.datasets[model.dataset].facts().classes
@@ -81,13 +44,18 @@ def _experiment(at: str, experiment: Experiment, study) -> None:
         known(f"{here}.space", arm.space, study.embeddings)
         known(f"{here}.postprocessor", arm.postprocessor, study.postprocessors)
         network = study.postprocessors[arm.postprocessor].network
-        _fits(f"postprocessors.{arm.postprocessor}.network", network, model.dataset, study)
+        fits(f"postprocessors.{arm.postprocessor}.network", network, model.dataset, study)
         if arm.k > smallest:
             raise ValueError(
                 f"configuration key '{here}.k' has the value {arm.k}: at most {smallest}, the training samples of the"
                 f" smallest class of dataset '{model.dataset}'"
             )
         embedding = study.embeddings[arm.space]
+        if experiment.exact and embedding.stored:
+            raise ValueError(
+                f"configuration key '{here}.space' has the value '{arm.space}': features of a pretrained network are of"
+                " images, and the closed form judges points"
+            )
         if hasattr(embedding, "classifier"):
             _same_dataset(f"embeddings.{arm.space}.classifier", embedding.classifier, model, study)
             if not experiment.exact and _same_network(embedding.classifier, experiment.evaluator, study):
@@ -102,14 +70,25 @@ def _evaluator(at: str, experiment: Experiment, model, study) -> None:
         _mixture(at, EXACT, model.dataset, study)
         _judged_exactly(at.removesuffix("evaluator"), experiment.evaluation, study.datasets[model.dataset].facts())
         return
+    spaces = experiment.evaluation.spaces
+    distinct(at.replace("evaluator", "evaluation.spaces"), spaces)
+    for i, space in enumerate(spaces):
+        known(f"{at.replace('evaluator', 'evaluation.spaces')}[{i}]", space, _stored(study))
+    if experiment.evaluator is None:
+        return  # `evaluation.spaces` judge, or nothing does, where only a figure shows it
     known(at, experiment.evaluator, [*study.classifiers, EXACT])
-    _clean(at, experiment.evaluator, study)
+    clean(at, experiment.evaluator, study)
     _same_dataset(at, experiment.evaluator, model, study)
     if len(study.seeds) > 1 and study.classifiers[experiment.evaluator].seed is None:
         raise ValueError(
             f"configuration key '{at}' has the value '{experiment.evaluator}': with several training seeds it"
             " needs a seed of its own, or the seeds' distances would not compare"
         )
+
+
+def _stored(study) -> list[str]:
+    """Names of the spaces of pretrained networks."""
+    return [name for name, embedding in study.embeddings.items() if embedding.stored]
 
 
 def _judged_exactly(at: str, evaluation, facts) -> None:
@@ -129,7 +108,8 @@ def _judged_exactly(at: str, evaluation, facts) -> None:
 
 def _guidance(at: str, experiment: Experiment, model, study) -> None:
     guidance = experiment.guidance
-    _takes(f"{at}.kind", guidance, experiment.model, study)
+    scales = {*experiment.evaluation.scales, *(experiment.pool.scales if experiment.arms else [])}
+    _takes(f"{at}.kind", guidance, experiment.model, study, scales)
     if hasattr(guidance, "classifier"):
         noisy = [name for name, c in study.classifiers.items() if c.process == model.process]
         if guidance.classifier not in study.classifiers:
@@ -138,10 +118,10 @@ def _guidance(at: str, experiment: Experiment, model, study) -> None:
         _noise_of(f"{at}.classifier", guidance.classifier, model.process, study)
 
 
-def _takes(at: str, guidance, name: str, study) -> None:
-    """A rule needs a conditional, class-dropped model or an unconditional one."""
+def _takes(at: str, guidance, name: str, study, scales=(0,)) -> None:
+    """A rule needs a conditional, class-dropped model, at scale 1 any conditional one, or an unconditional one."""
     model = study.models[name]
-    class_dropped = model.conditional and model.class_dropout > 0
+    class_dropped = model.conditional and (model.class_dropout > 0 or set(scales) == {1})
     if (guidance.conditional and not class_dropped) or (not guidance.conditional and model.conditional):
         needed = "conditional with a class_dropout above 0" if guidance.conditional else "unconditional"
         raise ValueError(f"configuration key '{at}' has the value '{guidance.kind}': model '{name}' must be {needed}")
@@ -155,6 +135,12 @@ def _noise_of(at: str, name: str, process: str, study) -> None:
         )
 
 
+def _sampler(at: str, sampler, process: str, study) -> None:
+    known(f"{at}.kind", sampler.kind, SAMPLED_BY[study.processes[process].kind])
+    if study.processes[process].kind == "ddpm":
+        _steps(f"{at}.steps", sampler.steps, process, study)
+
+
 def _steps(at: str, steps: int, process: str, study) -> None:
     most = study.processes[process].steps
     if steps > most:
@@ -166,14 +152,14 @@ def _steps(at: str, steps: int, process: str, study) -> None:
 def _paths(at: str, paths: Paths, study) -> None:
     known(f"{at}.dataset", paths.dataset, study.datasets)
     _mixture(f"{at}.dataset", paths.dataset, paths.dataset, study)
-    known(f"{at}.process", paths.process, study.processes)
+    known(f"{at}.process", paths.process, ddpm(study))
     classes = study.datasets[paths.dataset].facts().classes
     if paths.n < classes:
         raise ValueError(f"configuration key '{at}.n' has the value {paths.n}: at least {classes}, one of every class")
     _steps(f"{at}.sampler.steps", paths.sampler.steps, paths.process, study)
     for role, name in paths.parts.items():
         here = f"{at}.parts.{role}"
-        _not_exact(here, role)
+        not_exact(here, role)
         known(here, name, [*study.models, *study.classifiers])
         if name in study.models and name in study.classifiers:
             raise ValueError(f"the name '{name}' of '{here}' is a model's and a classifier's; rename one of them")
@@ -206,17 +192,12 @@ def _mixture(at: str, value: str, dataset: str, study) -> None:
         )
 
 
-def _not_exact(at: str, name: str) -> None:
-    if name == EXACT:
-        raise ValueError(f"the name '{EXACT}' of '{at}' is taken by the closed form of a mixture; choose another")
-
-
 def _outputs(study) -> None:
     for name in study.figures:
         if name in study.tables:
             raise ValueError(f"the name '{name}' is used twice, for a table and a figure; rename one of them")
     for name in [*study.tables, *study.figures]:
-        if name in STAGES or name == "all":
+        if name in STAGES or name in ("all", "download"):
             raise ValueError(f"the name '{name}' of a table or figure is taken by a rule; choose another")
     for name, table in study.tables.items():
         table.check(f"tables.{name}", study)
@@ -226,43 +207,12 @@ def _outputs(study) -> None:
         known(f"all[{i}]", name, [*study.tables, *study.figures])
 
 
-def _fits(at: str, name: str, dataset: str, study) -> None:
-    """A UNet needs images whose sides its levels halve evenly, and channels that its heads divide."""
-    network, shape = study.networks[name], study.datasets[dataset].facts().shape
-    if network.kind != "unet":
-        return
-    factor = 2 ** (len(network.channel_mult) - 1)
-    if len(shape) != 3 or shape[1] % factor or shape[2] % factor:
-        raise ValueError(
-            f"configuration key '{at}' has the value '{name}': a UNet of {len(network.channel_mult)} levels needs"
-            f" images with sides in multiples of {factor}, and those of '{dataset}' are {shape}"
-        )
-    size = network.num_head_channels
-    for mult in network.channel_mult:
-        channels = mult * network.model_channels
-        if channels % (network.num_heads if size == -1 else size):
-            raise ValueError(
-                f"configuration key 'networks.{name}' has {channels} channels at a level: they must divide evenly among"
-                f" num_heads {network.num_heads} or num_head_channels {size}"
-            )
-
-
 def _same_network(one: str, other: str, study) -> bool:
     """Whether two classifiers are one network for some training seed."""
     specs = [study.classifiers[name] for name in (one, other)]
     seeds = [{spec.seed} if spec.seed is not None else set(study.seeds) for spec in specs]
     first, second = (spec.model_copy(update={"seed": None}) for spec in specs)
     return first == second and bool(seeds[0] & seeds[1])
-
-
-def _betas(process) -> list[float]:
-    step = (process.beta_end - process.beta_start) / max(process.steps - 1, 1)
-    return [process.beta_start + i * step for i in range(process.steps)]
-
-
-def _clean(at: str, name: str, study) -> None:
-    if study.classifiers[name].process is not None:
-        raise ValueError(f"configuration key '{at}' has the value '{name}': it must be a clean classifier (no process)")
 
 
 def _same_dataset(at: str, name: str, model, study) -> None:

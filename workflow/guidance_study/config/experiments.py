@@ -1,13 +1,13 @@
 """Experiments: what is sampled, postprocessed and measured. What is shown of them: tables/ and figures/."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from guidance_study.config.base import Name, PositiveInt, Scales, Spec
 from guidance_study.config.paths import EXACT
 from guidance_study.config.seams import choice
-from guidance_study.config.training import Sampler
+from guidance_study.config.training import SamplerSpec
 
 
 class Pool(Spec):
@@ -30,9 +30,33 @@ class Evaluation(Spec):
     manifold_k: int = Field(
         5, ge=1, le=9, description="neighbour whose distance is a ball's radius, for precision to coverage (our guess)"
     )
+    manifold_n: int = Field(
+        10000, ge=10, description="images of a set, the first ones, that precision to coverage look at (our guess)"
+    )
     copy_quantile: float = Field(
         0.01, gt=0, lt=1, description="near copies: closer than this share of real images is to another (our guess)"
     )
+    spaces: list[Name] = Field(
+        [], description="names in `embeddings`, pretrained ones, in which sets are compared (paper: Inception, for FID)"
+    )
+    per_class: bool = Field(False, description="Fréchet distances of every class beside the overall ones (our guess)")
+
+
+class Exact(Spec):
+    """Every neighbour is found."""
+
+    kind: Literal["exact"]
+
+
+class IVF(Spec):
+    """An inverted-file index: only the rows in some of its lists are looked at; recall is measured and stored."""
+
+    kind: Literal["ivf"]
+    lists: PositiveInt = Field(1024, description="lists that the bank is clustered into (our guess)")
+    probes: PositiveInt = Field(32, description="lists that are searched for a query (our guess)")
+
+
+Search = Exact | IVF
 
 
 class Arm(Spec):
@@ -40,6 +64,9 @@ class Arm(Spec):
 
     space: Name = Field(description="name in `embeddings`: where neighbours are sought (paper, Tab. S1)")
     k: PositiveInt = Field(20, description="nearest neighbours to draw targets from (paper: 20 and 40 on CIFAR-10)")
+    search: Annotated[Search, Field(discriminator="kind")] = Field(
+        Exact(kind="exact"), description="exact, or approximate for banks of ImageNet's size (our guess)"
+    )
     postprocessor: Name = Field(description="name in `postprocessors`")
     train_on: Literal["pool", "own_scale"] = Field(
         "pool",
@@ -57,12 +84,14 @@ class Experiment(Spec):
 
     model: Name = Field(description="name in `models`")
     guidance: choice("guidance") = Field(description="the guidance rule")
-    sampler: Sampler = Field(description="how the base model is sampled")
+    sampler: SamplerSpec = Field(description="how the base model is sampled")
     pool: Pool = Field(description="generations that postprocessors learn from")
     evaluation: Evaluation = Field(description="generations that are measured")
     arms: list[Arm] = Field(description="postprocessing arms; may be empty")
-    evaluator: Name = Field(
-        description="name in `classifiers`, a clean one that feeds no neighbour space; 'exact': the mixture's posterior"
+    evaluator: Name | None = Field(
+        None,
+        description="name in `classifiers`, a clean one that feeds no neighbour space; 'exact': the mixture's"
+        " posterior; null where `evaluation.spaces` judge",
     )
 
     @property

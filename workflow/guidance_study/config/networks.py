@@ -40,7 +40,21 @@ class UNet(Spec):
     use_scale_shift_norm: bool = Field(False, description="FiLM conditioning (guided-diffusion's default)")
 
 
-NetworkSpec = Annotated[ResidualMLP | UNet, Field(discriminator="kind")]
+class SongUNet(Spec):
+    """EDM's DDPM++ network, its names and shapes (Karras et al. 2022; paper, Tab. 2)."""
+
+    kind: Literal["song_unet"]
+    model_channels: PositiveInt = Field(128, description="channels at multiple 1 (EDM's)")
+    channel_mult: list[PositiveInt] = Field(
+        [2, 2, 2], min_length=1, description="channel multiple of each level (EDM's)"
+    )
+    num_blocks: PositiveInt = Field(4, description="residual blocks a level (EDM's)")
+    attn_resolutions: list[PositiveInt] = Field([16], description="image sides at which to attend (EDM's)")
+    dropout: float = Field(0.13, ge=0, lt=1, description="dropout probability (EDM's for CIFAR-10)")
+    augment_dim: Literal[0, 9] = Field(9, description="inputs that tell of augmentations; 0: none (EDM's: 9)")
+
+
+NetworkSpec = Annotated[ResidualMLP | UNet | SongUNet, Field(discriminator="kind")]
 
 
 class Linear(Spec):

@@ -9,7 +9,7 @@ from guidance_study.config.experiments import Experiment
 from guidance_study.config.networks import NetworkSpec
 from guidance_study.config.paths import Paths
 from guidance_study.config.seams import choice
-from guidance_study.config.training import DDPM, Classifier, Model, Postprocessor
+from guidance_study.config.training import Classifier, Model, Postprocessor, ProcessSpec
 
 
 class Execution(Spec):
@@ -21,6 +21,10 @@ class Execution(Spec):
     )
     environment: Literal["cpu", "cuda"] = Field("cpu", description="envs/<this>.yaml, for --sdm conda (our guess)")
     batch: PositiveInt = Field(2048, description="samples in a batch of inference (our guess)")
+    compile: Literal["off", "default", "reduce-overhead", "max-autotune"] = Field(
+        "off",
+        description="mode of torch.compile in training; reduce-overhead uses CUDA graphs (our guess)",
+    )
 
 
 class Study(Spec):
@@ -33,7 +37,7 @@ class Study(Spec):
     execution: Execution = Field(Execution(), description="how jobs run; changes no result")
     datasets: dict[Name, choice("datasets")] = Field(description="data by name")
     networks: dict[Name, NetworkSpec] = Field(description="denoisers and velocity fields by name")
-    processes: dict[Name, DDPM] = Field(description="noise processes by name")
+    processes: dict[Name, ProcessSpec] = Field(description="noise processes by name")
     models: dict[Name, Model] = Field(description="base models by name")
     classifiers: dict[Name, Classifier] = Field(description="classifiers by name: guides, features, evaluators")
     embeddings: dict[Name, choice("embeddings")] = Field(description="neighbour spaces by name")

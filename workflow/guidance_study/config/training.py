@@ -1,11 +1,12 @@
 """Noise processes, samplers, solvers, optimisation, and what is trained with them."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from guidance_study.config.base import Name, PositiveFloat, PositiveInt, Spec
 from guidance_study.config.networks import ClassifierNetworkSpec
+from guidance_study.config.weights import Weights
 
 
 class DDPM(Spec):
@@ -21,12 +22,53 @@ class DDPM(Spec):
     )
 
 
+class EDM(Spec):
+    """EDM's preconditioning and loss (Karras et al. 2022, Tab. 1)."""
+
+    kind: Literal["edm"]
+    sigma_data: PositiveFloat = Field(0.5, description="standard deviation of the data (EDM's)")
+    p_mean: float = Field(-1.2, description="mean of ln(sigma) in training (EDM's)")
+    p_std: PositiveFloat = Field(1.2, description="standard deviation of ln(sigma) in training (EDM's)")
+
+
+class RectifiedFlow(Spec):
+    """Rectified flow from noise to data (Liu et al. 2023), the base of the paper's Tab. S1."""
+
+    kind: Literal["rectified_flow"]
+
+
+ProcessSpec = Annotated[DDPM | EDM | RectifiedFlow, Field(discriminator="kind")]
+
+
 class Sampler(Spec):
     """How a DDPM is sampled."""
 
     kind: Literal["ddim", "ancestral"] = Field("ddim", description="deterministic DDIM or ancestral (our guess)")
     steps: PositiveInt = Field(50, description="sampling steps, one guided evaluation each (our guess)")
     clip: bool = Field(False, description="clip the predicted x_0 to [-1, 1] at every step (our guess)")
+
+
+class Heun(Spec):
+    """How EDM is sampled: Heun's method on the deterministic ODE (Karras et al. 2022, Alg. 1 and Eq. 5)."""
+
+    kind: Literal["heun"]
+    steps: PositiveInt = Field(18, description="noise levels; 2 steps - 1 evaluations (EDM's for CIFAR-10)")
+    sigma_min: PositiveFloat = Field(0.002, description="lowest noise level above 0 (EDM's)")
+    sigma_max: PositiveFloat = Field(80.0, description="highest noise level (EDM's)")
+    rho: PositiveFloat = Field(7.0, description="how noise levels crowd towards the low end (EDM's)")
+
+
+class Dopri5(Spec):
+    """How a rectified flow is sampled (paper, Sec. C), with the error norm of `Solver`."""
+
+    kind: Literal["dopri5"]
+    rtol: PositiveFloat = Field(1e-5, description="relative tolerance (our guess)")
+    atol: PositiveFloat = Field(1e-5, description="absolute tolerance (our guess)")
+    block: PositiveInt = Field(500, description="samples solved together, fixed by index (our guess)")
+
+
+SamplerSpec = Annotated[Sampler | Heun | Dopri5, Field(discriminator="kind")]
+SAMPLED_BY = {"ddpm": ("ddim", "ancestral"), "edm": ("heun",), "rectified_flow": ("dopri5",)}  # process -> samplers
 
 
 class Solver(Spec):
@@ -52,6 +94,13 @@ class Training(Spec):
     schedule: Literal["constant", "cosine"] = Field("constant", description="of the learning rate (our guess)")
     warmup: int = Field(0, ge=0, description="steps of linear warm-up (recovered for CIFAR-10: 5000)")
     clip: PositiveFloat | None = Field(None, description="gradient norm clipping (recovered for CIFAR-10: 1.0)")
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32", description="of the network's products in training, by autocast; weights stay float32 (our guess)"
+    )
+    micro_batch: PositiveInt | None = Field(
+        None,
+        description="samples a backward pass, their gradients summed, for small cards; null: the batch (our guess)",
+    )
     ema: float | None = Field(
         0.999,
         ge=0,
@@ -76,7 +125,18 @@ class Model(Spec):
     class_dropout: float = Field(
         0.1, ge=0, lt=1, description="probability of training without the class, if conditional (our guess)"
     )
-    training: Training = Field(description="how the base model is trained")
+    flip: bool = Field(False, description="mirror images at random in training (recovered for Tab. S1: true)")
+    augment: float = Field(
+        0.0, ge=0, le=1, description="probability of each of EDM's augmentations, told to the network (EDM's: 0.12)"
+    )
+    training: Training | None = Field(None, description="how the base model is trained; null: it is not")
+    weights: Weights | None = Field(None, description="pretrained weights in place of training (paper, Tab. 2)")
+
+    @model_validator(mode="after")
+    def _one_source(self):
+        if (self.training is None) == (self.weights is None):
+            raise ValueError("a model needs either 'training' or 'weights', and not both")
+        return self
 
 
 class Classifier(Spec):

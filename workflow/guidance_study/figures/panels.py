@@ -35,16 +35,17 @@ class Panels(Spec):
         for name in self.experiments:
             experiment = plan.study.experiments[name]
             arm = next(a for a in experiment.arms if a.name == self.arm)
-            inputs[f"samples/{name}"] = plan.evaluated(name, self.scale, seed)
-            inputs[f"postprocessed/{name}"] = plan.postprocessed(name, arm, self.scale, seed)
+            inputs[f"samples/{name}"] = plan.evaluated(name, (self.scale,), seed)
+            inputs[f"postprocessed/{name}"] = plan.postprocessed(name, arm, (self.scale,), seed)
             inputs[f"dataset/{name}"] = plan.dataset(plan.study.models[experiment.model].dataset)
-            inputs[f"evaluator/{name}"] = plan.classifier(experiment.evaluator, seed)
+            if experiment.evaluator is not None:
+                inputs[f"evaluator/{name}"] = plan.classifier(experiment.evaluator, seed)
         return inputs, {"guidance": {key: plan.study.experiments[key].guidance.title for key in self.experiments}}
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One experiment's arrays: generations before and after (n, *shape), their labels, and the real data."""
+    """One experiment's arrays: generations before and after (n, *shape), their labels, the real data, who judges."""
 
     title: str
     before: "np.ndarray"
@@ -52,7 +53,7 @@ class Panel:
     labels: "np.ndarray"
     real: "np.ndarray"
     real_labels: "np.ndarray"
-    evaluator: object
+    evaluator: object  # a classifier, or None
 
 
 def read(job, name: str) -> Panel:
@@ -61,6 +62,7 @@ def read(job, name: str) -> Panel:
 
     from guidance_study.models import load_classifier
 
+    evaluator = job.inputs.get(f"evaluator/{name}")
     samples, dataset = job.inputs[f"samples/{name}"], job.inputs[f"dataset/{name}"].path
     return Panel(
         title=f"{job.params['guidance'][name].capitalize()} guidance",
@@ -69,5 +71,5 @@ def read(job, name: str) -> Panel:
         labels=np.load(samples.path / "labels.npy"),
         real=np.load(dataset / "train.npy", mmap_mode="r"),
         real_labels=np.load(dataset / "train_labels.npy"),
-        evaluator=load_classifier(job.inputs[f"evaluator/{name}"]),
+        evaluator=load_classifier(evaluator) if evaluator else None,
     )

@@ -125,7 +125,7 @@ class PathsFigure(Spec):
         from guidance_study.processes.ddpm import DDPM
 
         role = entry.run(run)["guidance"].get("classifier", EXACT)
-        process = DDPM(**entry.params["process"])
+        process = DDPM.of(entry.params["process"])
         if role == EXACT:
             classify, kind = entry.oracle.classifier(process), {"dtype": torch.float64}
         else:

@@ -14,6 +14,15 @@ class PCAFigure(Panels):
     kind: Literal["pca"]
     n: PositiveInt = Field(6000, description="generations shown, at most (paper: 600 a digit)")
 
+    def check(self, at: str, study) -> None:
+        """Its names exist, and a classifier judges its experiments."""
+        super().check(at, study)
+        for i, name in enumerate(self.experiments):
+            if study.experiments[name].evaluator is None:
+                raise ValueError(
+                    f"configuration key '{at}.experiments[{i}]' has the value '{name}': it has no evaluator"
+                )
+
     def draw(self, job):
         """The matplotlib figure: a row for each experiment; training data, before, after."""
         from sklearn.decomposition import PCA

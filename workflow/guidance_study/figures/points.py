@@ -45,14 +45,14 @@ class PointsFigure(Spec):
         seed, inputs, study = plan.study.seeds[0], {}, plan.study
         for name in self.experiments:
             experiment = study.experiments[name]
-            first = experiment.evaluation.scales[0]
-            inputs[f"samples/{name}"] = samples = plan.evaluated(name, first, seed)
+            scales = tuple(experiment.evaluation.scales)
+            inputs[f"samples/{name}"] = samples = plan.evaluated(name, scales, seed)
             inputs[f"dataset/{name}"] = plan.dataset(study.models[experiment.model].dataset)
             if "classifier" in samples.inputs:
                 inputs[f"classifier/{name}"] = samples.inputs["classifier"]
             for arm in experiment.arms:
                 if arm.name in self.arms:
-                    inputs[f"postprocessed/{name}/{arm.name}"] = plan.postprocessed(name, arm, first, seed)
+                    inputs[f"postprocessed/{name}/{arm.name}"] = plan.postprocessed(name, arm, scales, seed)
         return inputs, {"settings": {name: described(name, study) for name in self.experiments}}
 
     def draw(self, job):

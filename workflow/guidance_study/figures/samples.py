@@ -28,8 +28,10 @@ class SamplesFigure(Panels):
             for axis, images, when in zip(row, (panel.before, panel.after), ("before", "after"), strict=True):
                 self._grid(axis, images, chosen, panel)
                 axis.set_title(f"{panel.title}, {when}")
+        judged = any(f"evaluator/{name}" in job.inputs for name in self.experiments)
         which = "that the flow moves farthest" if self.choose == "most_moved" else "first by index"
-        about = f"of each class those {which}, by {self.arm}\nred frame: the evaluator sees another class"
+        about = f"of each class those {which}, by {self.arm}"
+        about += "\nred frame: the evaluator sees another class" if judged else ""
         drawn.suptitle(f"{self.title}\n{about}")
         return drawn
 
@@ -43,27 +45,43 @@ class SamplesFigure(Panels):
         return np.stack([order[panel.labels[order] == c][: self.per_class] for c in range(classes)], axis=1)
 
     def _grid(self, axis, images, chosen, panel) -> None:
-        import numpy as np
         from matplotlib.patches import Rectangle
 
         from guidance_study.models import features, predicted
         from guidance_study.style import WRONG
 
-        classes = chosen.shape[1]
+        rows, classes = chosen.shape
         tiles = images[chosen.ravel()]
-        channels, height, width = tiles.shape[1:]
-        gap = max(1, height // 8)
-        sheet = np.ones((chosen.shape[0] * (height + gap), classes * (width + gap), channels), dtype=np.float32)
-        for i, (tile, guess) in enumerate(
-            zip(tiles, predicted(panel.evaluator, features(panel.evaluator, tiles)), strict=True)
-        ):
-            y, x = i // classes * (height + gap), i % classes * (width + gap)
-            sheet[y : y + height, x : x + width] = np.clip((tile.transpose(1, 2, 0) + 1) / 2, 0, 1)
-            if guess != i % classes:
-                corner = (x - 0.5, y - 0.5)
-                axis.add_patch(Rectangle(corner, width, height, fill=False, edgecolor=WRONG, linewidth=1.2))
-        axis.imshow(sheet.squeeze(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+        height, width = tiles.shape[2:]
+        gap = gap_of(height)
+        if panel.evaluator is not None:
+            for i, guess in enumerate(predicted(panel.evaluator, features(panel.evaluator, tiles))):
+                if guess != i % classes:
+                    corner = (i % classes * (width + gap) - 0.5, i // classes * (height + gap) - 0.5)
+                    axis.add_patch(Rectangle(corner, width, height, fill=False, edgecolor=WRONG, linewidth=1.2))
+        tiles = tiles.reshape(rows, classes, *tiles.shape[1:])
+        axis.imshow(sheet(tiles).squeeze(), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
         axis.set_xticks([c * (width + gap) + width / 2 - 0.5 for c in range(classes)], range(classes))
         axis.set_yticks([])
         axis.tick_params(length=0)
         axis.spines[:].set_visible(False)
+
+
+def gap_of(height: int) -> int:
+    """Pixels between images of this height."""
+    return max(1, height // 8)
+
+
+def sheet(images):
+    """Images (rows, columns, C, H, W) in [-1, 1] side by side on white: (height, width, C) uint8."""
+    import numpy as np
+
+    from guidance_study.metrics.images import to_uint8
+
+    rows, columns, channels, height, width = images.shape
+    gap = gap_of(height)
+    out = np.full((rows * (height + gap), columns * (width + gap), channels), 255, dtype=np.uint8)
+    for row, column in np.ndindex(rows, columns):
+        y, x = row * (height + gap), column * (width + gap)
+        out[y : y + height, x : x + width] = to_uint8(images[row, column]).transpose(1, 2, 0)
+    return out

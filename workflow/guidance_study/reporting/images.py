@@ -3,18 +3,23 @@
 import pandas as pd
 
 from guidance_study.recipes import shown
+from guidance_study.reporting.paper import beside, not_run, printed
 
 STATES = {"real": "-", "before": "no", "after": "yes", "retrieval": "retrieval control"}
 METRICS = {
-    "frechet": "Fréchet distance", "accuracy": "accuracy", "precision": "precision", "recall": "recall",
-    "density": "density", "coverage": "coverage", "near_copies": "near copies",
+    "frechet": "Fréchet distance", "kid": "KID x 1000", "accuracy": "accuracy", "precision": "precision",
+    "recall": "recall", "density": "density", "coverage": "coverage", "near_copies": "near copies",
 }  # fmt: skip
 REFERENCES = {"train": "training set", "held_out": "held-out set"}
+SPACES = {"evaluator": "the penultimate layer of an evaluation classifier that feeds no neighbour space",
+          "inception": "clean-fid's Inception (2048; the Fréchet distance is FID)"}  # fmt: skip
+ALL = "all"  # in the place of a class
+NO_SPACE = "none"  # for metrics of classes and pixels
 NO_REFERENCE = "none"  # for metrics that compare with no real data
 
 
 def summarise(rows: pd.DataFrame, params: dict) -> pd.DataFrame:
-    """One line for each experiment, state, arm, metric, reference and scale.
+    """One line for each experiment, state, arm, metric, space, reference, class (or all) and scale.
 
     `mean` is over seeds and blocks, `minimum` the smallest block; `spread` is the standard deviation over the seeds'
     means where there are several seeds, else over the disjoint blocks of generations; `spread_over` says which.
@@ -23,13 +28,19 @@ def summarise(rows: pd.DataFrame, params: dict) -> pd.DataFrame:
     rows = rows[rows["metric"].isin(spec["metrics"])].copy()
     rows = rows[(rows["state"] != "real") | (rows["experiment"] == rows["experiment"].iloc[0])]  # the same for all
     rows["arm"] = rows["arm"].fillna("")
+    rows["label"] = rows["label"].map(lambda label: ALL if pd.isna(label) else str(int(label)))
+    rows["space"] = rows["space"].fillna(NO_SPACE)
+    rows.loc[rows["metric"] == "accuracy", "space"] = NO_SPACE
+    if spec["spaces"] is not None:
+        rows = rows[rows["space"].isin([*spec["spaces"], NO_SPACE])]
+    rows.loc[rows["metric"] == "kid", "value"] *= 1000
     rows["reference"] = rows["reference"].fillna(NO_REFERENCE)
     rows = rows[rows["reference"].isin([*spec["references"], NO_REFERENCE])]
     if spec["arms"] is not None:
         rows = rows[rows["arm"].isin(["", *spec["arms"]])]
     if not spec["controls"]:
         rows = rows[rows["state"] != "retrieval"]
-    by = ["experiment", "state", "arm", "metric", "reference", "scale"]
+    by = ["experiment", "state", "arm", "metric", "space", "reference", "label", "scale"]
     by_seed = rows.groupby([*by, "seed"], sort=False)["value"].mean()
     seeds, blocks = rows["seed"].nunique(), rows["block"].nunique()
     over = "seeds" if seeds > 1 else "blocks"
@@ -44,9 +55,11 @@ def summarise(rows: pd.DataFrame, params: dict) -> pd.DataFrame:
 
 def pivot(summary: pd.DataFrame, params: dict) -> pd.DataFrame:
     """The paper's form: a row for each guidance, neighbour space, k and state; a column for each scale."""
-    settings, lines = params["settings"], []
+    settings, lines, paper = params["settings"], [], params.get("paper")
+    summary = summary[summary["label"] == ALL]
     titles = [setting["guidance"] for setting in settings.values()]
     several = summary["metric"].nunique() > 1
+    spaces = summary.loc[summary["space"] != NO_SPACE, "space"].nunique() > 1
     for (experiment, arm, state), part in summary.groupby(["experiment", "arm", "state"], sort=False):
         arms, guidance = settings[experiment]["arms"], settings[experiment]["guidance"]
         chosen = arms.get(arm, {"space": "-", "k": "-", "train_on": "pool"})
@@ -57,11 +70,19 @@ def pivot(summary: pd.DataFrame, params: dict) -> pd.DataFrame:
         for row in part.itertuples():
             head = [REFERENCES.get(row.reference)] if row.reference != NO_REFERENCE else []
             head = [METRICS[row.metric], *head] if several else head or [METRICS[row.metric]]
-            line[(", ".join(head), shown(row.scale))] = _number(row.metric, row.mean, row.spread)
+            head += [row.space] if spaces and row.space != NO_SPACE else []
+            cell = _number(row.metric, row.mean, row.spread)
+            if paper and row.reference == "train":
+                outside = settings[experiment]["training"] is None
+                cell = beside(cell, row, printed(paper, state, chosen["space"], chosen["k"], row.scale, outside))
+            line[(", ".join(head), shown(row.scale))] = cell
         place = state != "real", list(settings).index(experiment), list(arms).index(arm) if arm else -1
         place += (list(STATES).index(state),)
         lines.append((place, line))
-    table = pd.DataFrame([line for _, line in sorted(lines, key=lambda pair: pair[0])])
+    lines = [line for _, line in sorted(lines, key=lambda pair: pair[0])]
+    if paper:
+        lines += not_run(paper, summary, next(iter(settings.values()))["arms"].values())
+    table = pd.DataFrame(lines)
     measured = [c for c in table.columns if isinstance(c, tuple)]
     named = [c for c in ("Experiment", "Guidance", "NN space", "k", "Post.") if c in table.columns]
     table = table[named + sorted(measured, key=_column_order(measured))]
@@ -92,8 +113,7 @@ def notes(rows: pd.DataFrame, contents: list[dict], params: dict) -> list[str]:
         f"{blocks} disjoint block{'s' if blocks > 1 else ''} of {size} generations a scale, against {real['train']}"
         f" training and {real['held_out']} held-out real images;"
         f" training seed{plural} {', '.join(map(str, seeds))}{spread}.",
-        "Features: the penultimate layer of an evaluation classifier that feeds no neighbour space. Fréchet distances"
-        " compare only within one such network and one sample size.",
+        _spaces(rows, spec, settings),
         f"First row: the {real['held_out']} held-out real images in the generations' place, for orientation; being"
         " fewer, they stand farther than as many as a block's would.",
     ]
@@ -103,20 +123,37 @@ def notes(rows: pd.DataFrame, contents: list[dict], params: dict) -> list[str]:
         )
     first = next(iter(settings.values()))
     if set(spec["metrics"]) & {"precision", "recall", "density", "coverage"}:
-        sentences.append(f"Precision to coverage: balls that reach the neighbour number {first['manifold_k']}.")
+        most = f" of the first {first['manifold_n']} images" if size > first["manifold_n"] else ""
+        sentences.append(f"Precision to coverage: balls that reach the neighbour number {first['manifold_k']}{most}.")
     if "near_copies" in spec["metrics"]:
         sentences.append(
             "Near copies: generations closer to a training image, in pixels, than"
             f" {1 - first['copy_quantile']:.0%} of the training images are to another; retrieval's are"
             " copies by construction."
         )
+    if first["per_class"]:
+        sentences.append("The .csv has the Fréchet distances of every class too.")
+    if params.get("paper"):
+        sentences.append("In brackets: smallest block; the paper's number, and ours less the paper's.")
     return sentences + [_setting_note(name, setting) for name, setting in settings.items()]
+
+
+def _spaces(rows: pd.DataFrame, spec: dict, settings: dict) -> str:
+    """What the features are that distances are taken between."""
+    kinds = {"evaluator": "evaluator", **next(iter(settings.values()))["spaces"]}
+    used = [s for s in rows["space"].dropna().unique() if spec["spaces"] is None or s in spec["spaces"]]
+    named = [f"{name}: {SPACES.get(kinds[name], kinds[name])}" if len(used) > 1 else SPACES.get(kinds[name], name)
+             for name in used if name in kinds]  # fmt: skip
+    which = "such network" if used == ["evaluator"] else "space"
+    return f"Features: {'; '.join(named)}. Fréchet distances compare only within one {which} and one sample size."
 
 
 def _setting_note(name: str, setting: dict) -> str:
     """What one experiment was made with."""
     sampler, pool, training = setting["sampler"], setting["pool"], setting["training"]
-    note = f"{name}: {setting['network']} base, {training['steps']} steps; {sampler['kind']}, {sampler['steps']} steps"
+    base = f"{training['steps']} steps" if training else "weights from outside"
+    taken = f"{sampler['steps']} steps" if "steps" in sampler else f"rtol {sampler['rtol']:g}"
+    note = f"{name}: {setting['network']} base, {base}; {sampler['kind']}, {taken}"
     trained_on = {arm["train_on"] for arm in setting["arms"].values()}
     if "pool" in trained_on:
         scales = ", ".join(map(shown, pool["scales"]))

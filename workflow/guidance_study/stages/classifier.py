@@ -2,12 +2,13 @@
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from guidance_study import networks
 from guidance_study.jobs import Job
 from guidance_study.metrics.labels import accuracy
-from guidance_study.models import features, predicted, save_weights, set_up
+from guidance_study.models import features, placed, predicted, save_weights, set_up
 from guidance_study.processes.ddpm import DDPM
 from guidance_study.randomness import generator, torch_seed
 from guidance_study.training import fit
@@ -16,27 +17,31 @@ from guidance_study.training import fit
 def make(job: Job) -> None:
     """Files: weights.safetensors (EMA), losses.npy (steps,) float32. A clean one's manifest has its accuracy."""
     params, device = job.params, set_up()
-    process = DDPM(**params["process"]) if params["process"] else None
+    process = DDPM.of(params["process"]) if params["process"] else None
     purpose = f"train/classifier/{'noisy' if process else 'clean'}"
     with torch_seed(params["seed"], purpose + "/weights"):
         network = networks.build_classifier(
             params["network"], tuple(params["shape"]), params["classes"], process is not None
-        ).to(device)
+        )
+    network = placed(network)
     folder = job.inputs["dataset"].path
     data = torch.from_numpy(np.load(folder / "train.npy")).to(device)
     labels = torch.from_numpy(np.load(folder / "train_labels.npy")).to(device)
 
-    def loss(step: int) -> torch.Tensor:
+    def draws(step: int) -> tuple[Tensor, ...]:
         draw, batch = generator(params["seed"], purpose, step), params["training"]["batch"]
-        rows = torch.from_numpy(draw.integers(len(data), size=batch)).to(device)
-        if process is None:
+        drawn = [draw.integers(len(data), size=batch)]
+        if process is not None:
+            drawn += [process.times(draw, batch), draw.standard_normal((batch, *data.shape[1:]), dtype=np.float32)]
+        return tuple(map(torch.from_numpy, drawn))
+
+    def loss(rows: Tensor, t: Tensor | None = None, noise: Tensor | None = None) -> Tensor:
+        if t is None:
             return cross_entropy(network(data[rows]), labels[rows])
-        t = torch.from_numpy(draw.integers(process.steps, size=batch)).to(device)
-        noise = torch.from_numpy(draw.standard_normal((batch, *data.shape[1:]), dtype=np.float32)).to(device)
         return cross_entropy(network(process.noised(data[rows], t, noise), process.time(t)), labels[rows])
 
     state, losses = fit(
-        network, loss, params["training"], seed=params["seed"], purpose=purpose, checkpoints=job.checkpoints
+        network, draws, loss, params["training"], seed=params["seed"], purpose=purpose, checkpoints=job.checkpoints
     )
     save_weights(state, job.out / "weights.safetensors")
     np.save(job.out / "losses.npy", losses.numpy())

@@ -1,12 +1,15 @@
-"""Stage `denoiser`: a base model eps(x_t, t, c), trained by Eq. (2), the class dropped at random."""
+"""Stage `denoiser`: a base model m(x_t, t, c), trained with the class dropped at random, or loaded from outside."""
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from guidance_study import networks
+from guidance_study import networks, processes
+from guidance_study.config.weights import Weights
+from guidance_study.embeddings.pretrained import filled, read
 from guidance_study.jobs import Job
-from guidance_study.models import save_weights, set_up
-from guidance_study.processes.ddpm import DDPM
+from guidance_study.models import placed, save_weights, set_up
+from guidance_study.processes import augment
 from guidance_study.randomness import generator, torch_seed
 from guidance_study.training import fit
 
@@ -14,29 +17,54 @@ PURPOSE = "train/denoiser"
 
 
 def make(job: Job) -> None:
-    """Files: weights.safetensors (EMA), losses.npy (steps,) float32."""
-    params, device = job.params, set_up()
+    """Files: weights.safetensors (EMA), losses.npy (steps,) float32, empty where the weights came from outside."""
+    params = job.params
+    set_up()
     with torch_seed(params["seed"], PURPOSE + "/weights"):
-        network = networks.build(params["network"], tuple(params["shape"]), params["rows"]).to(device)
-    process = DDPM(**params["process"])
-    eps = process.denoiser(network)
-    data = torch.from_numpy(np.load(job.inputs["dataset"].path / "train.npy")).to(device)
-    labels = torch.from_numpy(np.load(job.inputs["dataset"].path / "train_labels.npy")).to(device)
-
-    def loss(step: int) -> torch.Tensor:
-        draw, batch = generator(params["seed"], PURPOSE, step), params["training"]["batch"]
-        rows = torch.from_numpy(draw.integers(len(data), size=batch)).to(device)
-        t = torch.from_numpy(draw.integers(process.steps, size=batch)).to(device)
-        noise = torch.from_numpy(draw.standard_normal((batch, *data.shape[1:]), dtype=np.float32)).to(device)
-        label = None
-        if params["class_dropout"] is not None:
-            dropped = torch.from_numpy(draw.random(batch) < params["class_dropout"]).to(device)
-            label = torch.where(dropped, params["rows"] - 1, labels[rows])  # the last row means "no class"
-        return process.loss(eps, data[rows], label, t, noise)
-
-    state, losses = fit(
-        network, loss, params["training"], seed=params["seed"], purpose=PURPOSE, checkpoints=job.checkpoints
-    )
+        network = networks.build(params["network"], tuple(params["shape"]), params["rows"])
+    if params["weights"] is not None:
+        state, losses = loaded(network, Weights(**params["weights"])), torch.zeros(0)
+    else:
+        state, losses = train(job, placed(network))
     save_weights(state, job.out / "weights.safetensors")
     np.save(job.out / "losses.npy", losses.numpy())
     job.facts["parameters"] = sum(p.numel() for p in network.parameters())
+
+
+def loaded(network, weights: Weights) -> dict[str, Tensor]:
+    """A state dict for the network from a safetensors file from outside. Raises StudyError if it is for another one."""
+    path = weights.file.verified()
+    return filled(network, read(path), path, type(network).__name__).state_dict()
+
+
+def train(job: Job, network) -> tuple[dict[str, Tensor], Tensor]:
+    """The EMA weights and the losses of Eq. (2), or of its kin in the process."""
+    params, device = job.params, next(network.parameters()).device
+    process = processes.build(params["process"])
+    model = process.denoiser(network)
+    data = torch.from_numpy(np.load(job.inputs["dataset"].path / "train.npy")).to(device)
+    labels = torch.from_numpy(np.load(job.inputs["dataset"].path / "train_labels.npy")).to(device)
+    dropped = params["class_dropout"] is not None
+
+    def draws(step: int) -> tuple[Tensor, ...]:
+        draw, batch = generator(params["seed"], PURPOSE, step), params["training"]["batch"]
+        rows, t = draw.integers(len(data), size=batch), process.times(draw, batch)
+        noise = draw.standard_normal((batch, *data.shape[1:]), dtype=np.float32)
+        free = draw.random(batch) < params["class_dropout"] if dropped else np.zeros(batch, dtype=bool)
+        mirrored = draw.random(batch) < 0.5 if params["flip"] else np.zeros(batch, dtype=bool)
+        moves = augment.draws(draw, batch, params["augment"]) if params["augment"] else np.zeros((batch, 0), np.float32)
+        return tuple(torch.from_numpy(a) for a in (rows, t, noise, free, mirrored, moves))
+
+    def loss(rows: Tensor, t: Tensor, noise: Tensor, free: Tensor, mirrored: Tensor, moves: Tensor) -> Tensor:
+        x0 = data[rows]
+        if params["flip"]:
+            x0 = torch.where(mirrored.reshape(-1, 1, 1, 1), x0.flip(-1), x0)
+        told = ()
+        if params["augment"]:
+            x0, told = augment.apply(x0, moves), (augment.told(moves),)
+        label = torch.where(free, params["rows"] - 1, labels[rows]) if dropped else None  # the last row: "no class"
+        return process.loss(model, x0, label, t, noise, *told)
+
+    return fit(
+        network, draws, loss, params["training"], seed=params["seed"], purpose=PURPOSE, checkpoints=job.checkpoints
+    )

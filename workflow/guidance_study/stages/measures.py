@@ -6,84 +6,133 @@ import numpy as np
 
 from guidance_study.jobs import Job
 from guidance_study.metrics.frechet import Gaussian, frechet_distance
+from guidance_study.metrics.kernel import kernel_distance
 from guidance_study.metrics.labels import accuracy
 from guidance_study.metrics.manifold import copy_threshold, near_copies, prdc
-from guidance_study.models import features, load_classifier, predicted, set_up
 from guidance_study.progress import log
-from guidance_study.randomness import uniform
-from guidance_study.stages.neighbours import nearest
+from guidance_study.retrieval import Space, retrieved
+
+PARTS = ("train", "held_out")  # of the real data
+EVALUATOR = "evaluator"  # the space of the evaluation classifier's features
 
 
-def retrieved(job: Job, arm: dict, samples: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """The retrieval control: in each sample's place a random one of its k nearest training samples of its class.
+class Evaluator:
+    """The evaluation classifier: features of real and generated images, and the classes that it sees."""
 
-    The draw is one uniform number a sample, the same for every arm.
-    """
-    embedder = job.inputs.get(f"embedder/{arm['name']}")
-    network = load_classifier(embedder) if embedder else None
-    found = nearest(samples, labels, job.inputs["dataset"], arm["embedding"], arm["k"], network)
-    which = (uniform(job.params["seed"], "retrieval", 0, len(samples)) * arm["k"]).astype(np.int64)
-    real = np.load(job.inputs["dataset"].path / "train.npy", mmap_mode="r")
-    return real[found.index[np.arange(len(samples)), which]]
+    name, kernel = EVALUATOR, False
+
+    def __init__(self, job: Job, real: dict[str, np.ndarray]):
+        from guidance_study.models import features, load_classifier, predicted, set_up
+
+        set_up()
+        self.network = load_classifier(job.inputs[EVALUATOR])
+        self._features, self._predicted = features, predicted
+        self.real = {part: features(self.network, images) for part, images in real.items()}
+        self.gaussian = {part: Gaussian.of(seen) for part, seen in self.real.items()}
+
+    def seen(self, images: np.ndarray, of: str) -> np.ndarray:
+        """Features (n, D) of images (n, *shape)."""
+        return self._features(self.network, images)
+
+    def guesses(self, seen: np.ndarray) -> np.ndarray:
+        """The classes (n,) of images from their features."""
+        return self._predicted(self.network, seen)
+
+
+class Pretrained:
+    """A pretrained network's space: the features of every set are artefacts, as are the real ones' statistics."""
+
+    kernel = True
+
+    def __init__(self, job: Job, name: str):
+        self.job, self.name = job, name
+        self.real = {part: self.seen(None, part) for part in PARTS}
+        self.gaussian = {}
+        for part in PARTS:
+            folder = job.inputs[f"statistics/{name}/{part}"].path
+            self.gaussian[part] = Gaussian(np.load(folder / "mean.npy"), np.load(folder / "covariance.npy"))
+
+    def seen(self, images, of: str) -> np.ndarray:
+        """Features (n, D) of the set `of`: before, an arm, or a part of the real data."""
+        return np.load(self.job.inputs[f"seen/{self.name}/{of}"].path / "features.npy", mmap_mode="r")
 
 
 class Judge:
-    """Real data seen by the evaluator, and the metrics of any other set of samples against it."""
+    """Real data, the spaces in which sets of images are compared, and the metrics of a set."""
 
     def __init__(self, job: Job):
-        self.network = load_classifier(job.inputs["evaluator"])
-        folder = job.inputs["dataset"].path
-        self.real = {part: np.load(folder / f"{part}.npy") for part in ("train", "held_out")}
-        self.features = {part: features(self.network, images) for part, images in self.real.items()}
-        self.gaussian = {part: Gaussian.of(f) for part, f in self.features.items()}
-        self.pixels = self.real["train"].reshape(len(self.real["train"]), -1)
+        folder, self.params = job.inputs["dataset"].path, job.params
+        self.images = {part: np.load(folder / f"{part}.npy", mmap_mode="r") for part in PARTS}
+        self.labels = {part: np.load(folder / f"{part}_labels.npy") for part in PARTS}
+        self.spaces = [Evaluator(job, self.images)] if EVALUATOR in job.inputs else []
+        self.spaces += [Pretrained(job, name) for name in job.params["spaces"]]
+        self.pixels = self.images["train"].reshape(len(self.images["train"]), -1)
         self.threshold = copy_threshold(self.pixels, job.params["copy_quantile"])
-        self.k = job.params["manifold_k"]
 
-    def measure(self, samples: np.ndarray, labels: np.ndarray) -> list[dict]:
-        """[{metric, reference, value}] of one block of samples (N, *shape)."""
-        seen = features(self.network, samples)
-        right = accuracy(predicted(self.network, seen), labels)
-        copies = near_copies(samples.reshape(len(samples), -1), self.pixels, self.threshold)
-        rows = [("accuracy", None, right), ("near_copies", "train", copies)]
-        mine = Gaussian.of(seen)
-        for part, gaussian in self.gaussian.items():
-            rows.append(("frechet", part, frechet_distance(mine, gaussian)))
-            rows += [(metric, part, value) for metric, value in prdc(self.features[part], seen, self.k).items()]
-        return [{"metric": m, "reference": r, "value": v} for m, r, v in rows]
+    def measure(self, images: np.ndarray, seen: dict[str, np.ndarray], labels: np.ndarray) -> list[dict]:
+        """[{metric, space, reference, label, value}] of a block: images (n, *shape), features by space, labels."""
+        copies = near_copies(np.asarray(images).reshape(len(images), -1), self.pixels, self.threshold)
+        rows = [("near_copies", None, "train", None, copies)]
+        for space in self.spaces:
+            mine = np.asarray(seen[space.name])
+            if space.name == EVALUATOR:
+                rows.append(("accuracy", EVALUATOR, None, None, accuracy(space.guesses(mine), labels)))
+            gaussian = Gaussian.of(mine)
+            for part in PARTS:
+                found = {"frechet": frechet_distance(gaussian, space.gaussian[part])}
+                if space.kernel:
+                    found["kid"] = kernel_distance(space.real[part], mine, self.params["seed"])
+                first = slice(self.params["manifold_n"])
+                found |= prdc(space.real[part][first], mine[first], self.params["manifold_k"])
+                rows += [(metric, space.name, part, None, value) for metric, value in found.items()]
+                if self.params["per_class"]:
+                    rows += self._by_class(space, mine, labels, part)
+        names = ("metric", "space", "reference", "label", "value")
+        return [dict(zip(names, row, strict=True)) for row in rows]
+
+    def _by_class(self, space, mine: np.ndarray, labels: np.ndarray, part: str) -> list[tuple]:
+        found = []
+        for label in np.unique(labels):
+            real = Gaussian.of(np.asarray(space.real[part])[self.labels[part] == label])
+            distance = frechet_distance(Gaussian.of(mine[labels == label]), real)
+            found.append(("frechet", space.name, part, int(label), distance))
+        return found
 
 
 def make(job: Job) -> None:
-    """File: measures.json, {"rows": [{state, arm, block, metric, reference, value}], "n": ..., "real": ...}.
+    """File: measures.json, {"rows": [{state, arm, block, metric, space, reference, label, value}], ...}.
 
-    `state` is real (held-out images in the generations' place), before, after or retrieval.
+    `state` is real (held-out images in the generations' place), before, after or retrieval; `label` is a class, or null
+    for all.
     """
-    set_up()
     source = job.inputs["samples"].path
-    samples, labels = np.load(source / "samples.npy"), np.load(source / "labels.npy")
+    samples, labels = np.load(source / "samples.npy", mmap_mode="r"), np.load(source / "labels.npy")
     judge = Judge(job)
-    sets = [("before", None, samples)]
-    for arm in job.params["arms"]:
-        after = np.load(job.inputs[f"postprocessed/{arm['name']}"].path / "samples.npy")
-        sets += [
-            ("after", arm["name"], after),
-            ("retrieval", arm["name"], retrieved(job, arm, samples, labels)),
-        ]
-    rows = []
     blocks = np.array_split(np.arange(len(samples)), job.params["blocks"])
-    for state, arm, images in sets:
+    rows = []
+
+    def add(state: str, arm: str | None, images: np.ndarray, seen: dict[str, np.ndarray]) -> None:
         log(f"measuring {state} {arm or ''}")
         for b, block in enumerate(blocks):
-            shared = {"state": state, "arm": arm, "block": b}
-            rows += [shared | row for row in judge.measure(images[block], labels[block])]
-    held_out = np.load(job.inputs["dataset"].path / "held_out_labels.npy")
-    real = [row for row in judge.measure(judge.real["held_out"], held_out) if row["reference"] != "held_out"]
-    rows += [{"state": "real", "arm": None, "block": None} | row for row in real]
-    sizes = {part: len(images) for part, images in judge.real.items()}
+            part = slice(block[0], block[-1] + 1)
+            found = judge.measure(images[part], {name: f[part] for name, f in seen.items()}, labels[part])
+            rows.extend({"state": state, "arm": arm, "block": b} | row for row in found)
+
+    add("before", None, samples, {space.name: space.seen(samples, "before") for space in judge.spaces})
+    for arm in job.params["arms"]:
+        after = np.load(job.inputs[f"postprocessed/{arm['name']}"].path / "samples.npy", mmap_mode="r")
+        add("after", arm["name"], after, {space.name: space.seen(after, arm["name"]) for space in judge.spaces})
+        found, _ = Space(job, arm, f"/{arm['name']}").neighbours(samples, labels)
+        index = retrieved(found.index, job.params["seed"])
+        features = {space.name: space.real["train"][index] for space in judge.spaces}
+        add("retrieval", arm["name"], judge.images["train"][index], features)
+    held_out = {space.name: space.real["held_out"] for space in judge.spaces}
+    real = judge.measure(judge.images["held_out"], held_out, judge.labels["held_out"])
+    rows += [{"state": "real", "arm": None, "block": None} | row for row in real if row["reference"] != "held_out"]
     result = {
         "rows": rows,
         "generations_per_block": len(blocks[0]),
-        "real": sizes,
+        "real": {part: len(images) for part, images in judge.images.items()},
         "copy_threshold": judge.threshold,
     }
     (job.out / "measures.json").write_text(json.dumps(result, indent=1) + "\n")

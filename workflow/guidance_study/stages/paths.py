@@ -51,7 +51,7 @@ class Parts:
 def make(job: Job) -> None:
     """Files: paths.npy (rows, frames, n, d) float64, see `rows.columns` and `rows.times`; labels.npy (n,)."""
     params, device = job.params, set_up()
-    process = DDPM(**params["process"])
+    process = DDPM.of(params["process"])
     parts, n, seed = Parts(job, process, device), params["n"], params["seed"]
     draw = lambda what: torch.from_numpy(normal(seed, f"paths/{what}", 0, n, params["shape"])).to(device).double()  # noqa: E731
     label = torch.arange(n, device=device) % params["classes"]

@@ -6,12 +6,12 @@ import numpy as np
 
 from guidance_study.jobs import Input, Job
 from guidance_study.metrics import points
-from guidance_study.models import load_classifier, set_up
+from guidance_study.models import set_up
 from guidance_study.oracle import oracle_of, spec_of
 from guidance_study.progress import log
-from guidance_study.randomness import uniform
+from guidance_study.recipes import canonical
+from guidance_study.retrieval import Space, retrieved
 from guidance_study.rows import shares
-from guidance_study.stages.neighbours import nearest
 
 WORST = {"ratio_1": 0.01, "ratio_10": 0.1, "ratio_all": 1.0}  # the three numbers of a cell of Tab. 1, as we read it
 
@@ -62,19 +62,6 @@ class Judge:
         return found | {metric: points.worst_ratio(before, distance, share) for metric, share in WORST.items()}
 
 
-def targets(job: Job, arm: dict, x: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Rows (n, k) of the training data that Eq. (9) would draw a point's target from."""
-    embedder = job.inputs.get(f"embedder/{arm['name']}")
-    network = load_classifier(embedder) if embedder else None
-    return nearest(x, labels, job.inputs["dataset"], arm["embedding"], arm["k"], network).index
-
-
-def retrieved(job: Job, index: np.ndarray) -> np.ndarray:
-    """The retrieval control: in each point's place a random one of its k nearest training points of its class."""
-    which = (uniform(job.params["seed"], "retrieval", 0, len(index)) * index.shape[1]).astype(np.int64)
-    return np.load(job.inputs["dataset"].path / "train.npy")[index[np.arange(len(index)), which]]
-
-
 def make(job: Job) -> None:
     """File: measures.json, {"rows": [{state, arm, scale, label, metric, value}], "n": points a scale, ...}.
 
@@ -88,11 +75,19 @@ def make(job: Job) -> None:
     scale_of = shares(source.params["scales"], source.params["n"])
     real, real_labels = fresh(dataset, len(before) // len(source.params["scales"]))
     sets, targeted = [("before", None, before)], {}
+    found = {}  # arms of one space and k share their targets
+    train = np.load(dataset.path / "train.npy")
     for arm in params["arms"]:
-        index = targets(job, arm, before, labels)
-        targeted[arm["name"]] = index, points.effective_share(targets(job, arm, real, real_labels), real_labels)
+        embedder = job.inputs.get(f"embedder/{arm['name']}")
+        key = canonical([arm["embedding"], arm["k"], arm["search"], embedder and embedder.recipe])
+        if key not in found:
+            space = Space(job, arm, f"/{arm['name']}")
+            index = space.neighbours(before, labels)[0].index
+            share = points.effective_share(space.neighbours(real, real_labels)[0].index, real_labels)
+            found[key] = index, share
+        index, _ = targeted[arm["name"]] = found[key]
         after = np.load(job.inputs[f"postprocessed/{arm['name']}"].path / "samples.npy")
-        sets += [("after", arm["name"], after), ("retrieval", arm["name"], retrieved(job, index))]
+        sets += [("after", arm["name"], after), ("retrieval", arm["name"], train[retrieved(index, params["seed"])])]
     rows = []
     for scale in source.params["scales"]:
         log(f"measuring scale {scale:g}")

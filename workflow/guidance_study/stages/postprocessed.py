@@ -32,7 +32,7 @@ def make(job: Job) -> None:
         for a, b in batches(len(rows), solver["block"])
     ]
     fields = {role: load_velocity(job.inputs[role]) for role in dict.fromkeys(job.params["flows"])}
-    out = np.empty(start.shape, dtype=np.float32)
+    out = np.lib.format.open_memmap(job.out / "samples.npy", "w+", np.float32, start.shape)
     nfe = []
     with torch.no_grad():
         for role, first, last in track(blocks, len(blocks), "Dopri5 blocks"):
@@ -41,5 +41,5 @@ def make(job: Job) -> None:
             solution = solve(fields[role], block, label, solver["rtol"], solver["atol"], first)
             out[first:last] = solution.end.cpu().numpy()
             nfe.append(solution.nfe)
-    np.save(job.out / "samples.npy", out)
+    out.flush()
     job.facts["nfe"] = nfe

@@ -2,10 +2,11 @@
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from guidance_study import networks
 from guidance_study.jobs import Job
-from guidance_study.models import save_weights, set_up
+from guidance_study.models import placed, save_weights, set_up
 from guidance_study.processes import rectified_flow
 from guidance_study.randomness import generator, torch_seed
 from guidance_study.rows import chosen
@@ -33,20 +34,22 @@ def make(job: Job) -> None:
     index = np.load(job.inputs["neighbours"].path / "index.npy")[mine]
     scale = target_rms(start, real, index)
     with torch_seed(params["seed"], PURPOSE + "/weights"):
-        network = networks.build(params["network"], tuple(params["shape"]), params["rows"]).to(device)
+        network = networks.build(params["network"], tuple(params["shape"]), params["rows"])
+    network = placed(network)
     velocity = rectified_flow.velocity(network, scale)
     start, real, index = (torch.from_numpy(a).to(device) for a in (start, real, index))
     labels = torch.from_numpy(np.load(pool.path / "labels.npy")[mine]).to(device)
 
-    def loss(step: int) -> torch.Tensor:
+    def draws(step: int) -> tuple[Tensor, ...]:
         draw, batch = generator(params["seed"], PURPOSE, step), params["training"]["batch"]
-        rows = torch.from_numpy(draw.integers(len(start), size=batch)).to(device)
-        which = torch.from_numpy(draw.integers(index.shape[1], size=batch)).to(device)
-        s = torch.from_numpy(draw.random(batch, dtype=np.float32)).to(device)
+        rows, which = draw.integers(len(start), size=batch), draw.integers(index.shape[1], size=batch)
+        return tuple(torch.from_numpy(a) for a in (rows, which, draw.random(batch, dtype=np.float32)))
+
+    def loss(rows: Tensor, which: Tensor, s: Tensor) -> Tensor:
         return rectified_flow.loss(velocity, start[rows], real[index[rows, which]], labels[rows], s)
 
     state, losses = fit(
-        network, loss, params["training"], seed=params["seed"], purpose=PURPOSE, checkpoints=job.checkpoints
+        network, draws, loss, params["training"], seed=params["seed"], purpose=PURPOSE, checkpoints=job.checkpoints
     )
     save_weights(state | {"output_scale": torch.tensor(scale)}, job.out / "weights.safetensors")
     np.save(job.out / "losses.npy", losses.numpy())

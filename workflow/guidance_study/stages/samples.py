@@ -3,37 +3,50 @@
 import numpy as np
 import torch
 
-from guidance_study import networks
+from guidance_study import networks, processes
 from guidance_study.config import seams
 from guidance_study.errors import StudyError
 from guidance_study.jobs import Input, Job
 from guidance_study.models import batches, frozen, load_classifier, set_up, state_of
-from guidance_study.processes.ddpm import DDPM, Denoiser
 from guidance_study.progress import track
 from guidance_study.randomness import normal
 from guidance_study.rows import shares
 
 
-def load_denoiser(source: Input) -> tuple[Denoiser, DDPM]:
-    """The eps(x, t, label) of a `denoiser` artefact, and its process."""
+class Counted:
+    """A guided model m(x, t, label) that counts its evaluations; one of both branches of Eq. (8) is one."""
+
+    def __init__(self, model):
+        self.model, self.nfe = model, 0
+
+    def __call__(self, *arguments) -> torch.Tensor:
+        self.nfe += 1
+        return self.model(*arguments)
+
+
+def load_denoiser(source: Input):
+    """The model m(x, t, label) of a `denoiser` artefact, and its process."""
     params = source.params
-    process = DDPM(**params["process"])
+    process = processes.build(params["process"])
     network = networks.build(params["network"], tuple(params["shape"]), params["rows"])
     return process.denoiser(frozen(network, state_of(source))), process
 
 
 def generate(denoiser, process, guidance, params: dict, shape: tuple[int, ...], first: int, last: int, *,
-             null: int, scale: float, classifier=None, device="cpu") -> torch.Tensor:  # fmt: skip
-    """Samples first..last-1 (last - first, *shape) at one scale; the same whatever range they are asked for in.
+             null: int, scale: float, classifier=None, device="cpu") -> tuple[torch.Tensor, int]:  # fmt: skip
+    """Samples first..last-1 (last - first, *shape) at one scale, and the evaluations that they took.
+
+    They are the same whatever range they are asked for in; adaptive solvers have ranges that are fixed.
 
     Sample i has class i mod `classes` and its own noise, equal for all scales and guidances of a purpose and seed.
     """
     purpose, seed = params["purpose"], params["seed"]
     draw = lambda what: torch.from_numpy(normal(seed, f"{purpose}/{what}", first, last, shape)).to(device)  # noqa: E731
     label = torch.arange(first, last, device=device) % params["classes"]
-    eps = guidance.wrap(denoiser, scale, null=null, classifier=classifier, process=process)
+    model = Counted(guidance.wrap(denoiser, scale, null=null, classifier=classifier, process=process))
     with torch.no_grad():
-        return process.sample(eps, draw("x_T"), label, noise=lambda i: draw(f"step{i}"), **params["sampler"])
+        noise = lambda i: draw(f"step{i}")  # noqa: E731
+        return process.sample(model, draw("x_T"), label, noise=noise, first=first, **params["sampler"]), model.nfe
 
 
 def make(job: Job) -> None:
@@ -44,22 +57,25 @@ def make(job: Job) -> None:
     classifier = load_classifier(job.inputs["classifier"]) if "classifier" in job.inputs else None
     guidance = seams.parse("guidance", params["guidance"])
     shape, scales = tuple(source.params["shape"]), shares(params["scales"], params["n"])
-    parts = []
+    out = np.lib.format.open_memmap(job.out / "samples.npy", "w+", np.float32, (params["n"], *shape))
+    nfe = []
+    block = params["sampler"].get("block")  # of an adaptive solver: part of the recipe, for it changes its steps
     ranges = [
         (scale, start + a, start + b)
         for scale in params["scales"]
         for start, size in [(int(np.argmax(scales == scale)), int((scales == scale).sum()))]
-        for a, b in batches(size)
+        for a, b in batches(size, block)
     ]
     for scale, first, last in track(ranges, len(ranges), "sampling batches"):
-        part = generate(
+        part, evaluations = generate(
             denoiser, process, guidance, params, shape, first, last,
             null=source.params["rows"] - 1, scale=scale, classifier=classifier, device=device,
         )  # fmt: skip
         if not torch.isfinite(part).all():
             bad = int((~torch.isfinite(part)).flatten(1).any(1).nonzero()[0])
             raise StudyError(f"sample {first + bad} at scale {scale:g} is not finite; train longer or clip x_0")
-        parts.append(part.cpu())
-    np.save(job.out / "samples.npy", torch.cat(parts).numpy())
+        out[first:last] = part.cpu().numpy()
+        nfe.append(evaluations)
+    out.flush()
     np.save(job.out / "labels.npy", np.arange(params["n"]) % params["classes"])
-    job.facts["nfe"] = params["sampler"]["steps"]
+    job.facts["nfe"] = nfe if block else nfe[0]

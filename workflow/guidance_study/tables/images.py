@@ -1,14 +1,18 @@
 """Fréchet distances and other metrics of images, before and after postprocessing (the form of the paper's Tab. 2)."""
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 
 from guidance_study.config.base import Name, Scales, Spec
-from guidance_study.config.sentences import distinct, known
+from guidance_study.config.sentences import comparable, distinct, known
 from guidance_study.recipes import shown
 
-COMPARED = ("blocks", "block_size", "manifold_k", "copy_quantile")
+PAPER = Path(__file__).parents[2] / "paper_values.yaml"
+EVALUATOR = "evaluator"  # the space of the evaluation classifier's features
+COMPARED = ("blocks", "block_size", "manifold_k", "manifold_n", "copy_quantile", "spaces")
+METRICS = Literal["frechet", "kid", "accuracy", "precision", "recall", "density", "coverage", "near_copies"]
 
 
 class ImageTable(Spec):
@@ -19,20 +23,26 @@ class ImageTable(Spec):
     experiments: list[Name] = Field(min_length=1, description="names in `experiments`")
     scales: Scales | None = Field(None, description="columns; null: every evaluated scale")
     arms: list[str] | None = Field(None, description="arm names, for instance features_k20; null: all")
-    metrics: list[Literal["frechet", "accuracy", "precision", "recall", "density", "coverage", "near_copies"]] = Field(
+    metrics: list[METRICS] = Field(
         ["frechet"], min_length=1, description="what is tabulated (paper: FID; the others are our guess)"
+    )
+    spaces: list[str] | None = Field(
+        None, description="'evaluator', or names in the experiments' evaluation.spaces; null: all (paper: Inception)"
     )
     references: list[Literal["train", "held_out"]] = Field(
         ["train", "held_out"], min_length=1, description="real images to compare with (our guess)"
     )
     controls: bool = Field(True, description="a retrieval row beside every postprocessing row (our guess)")
+    paper: Literal["table_2", "table_s1"] | None = Field(
+        None, description="the paper's table whose numbers stand beside ours, with the difference"
+    )
 
     def check(self, at: str, study) -> None:
         """Its names exist, and its experiments compare."""
         judged = [name for name, experiment in study.experiments.items() if not experiment.exact]
         for i, experiment in enumerate(self.experiments):
             known(f"{at}.experiments[{i}]", experiment, judged)
-        for key in ("experiments", "scales", "arms", "metrics", "references"):
+        for key in ("experiments", "scales", "arms", "metrics", "spaces", "references"):
             distinct(f"{at}.{key}", getattr(self, key) or [])
         used = [study.experiments[e] for e in self.experiments]
         for i, scale in enumerate(self.scales or []):
@@ -40,23 +50,30 @@ class ImageTable(Spec):
                 known(f"{at}.scales[{i}]", scale, experiment.evaluation.scales)
         for i, arm in enumerate(self.arms or []):
             known(f"{at}.arms[{i}]", arm, sorted({a.name for e in used for a in e.arms}))
+        judging = [EVALUATOR] if used[0].evaluator else []
+        if not judging and not used[0].evaluation.spaces:
+            raise ValueError(
+                f"configuration key '{at}.experiments[0]' has the value '{self.experiments[0]}': it has neither an"
+                " evaluator nor evaluation.spaces to judge it"
+            )
+        for i, space in enumerate(self.spaces or []):
+            known(f"{at}.spaces[{i}]", space, [*judging, *used[0].evaluation.spaces])
+        if self.paper and (
+            len(self.spaces or [*judging, *used[0].evaluation.spaces]) > 1 or self.metrics != ["frechet"]
+        ):
+            raise ValueError(
+                f"configuration key '{at}.paper' has the value '{self.paper}': the paper has Fréchet distances in one"
+                " space, so metrics must be [frechet] and spaces one"
+            )
         if "near_copies" in self.metrics and "train" not in self.references:
             raise ValueError(f"configuration key '{at}.references' needs 'train' where near_copies are tabulated")
-        self._comparable(at, used, study)
+        comparable(f"{at}.experiments", {name: self._compared(name, study) for name in self.experiments})
 
-    def _comparable(self, at: str, used: list, study) -> None:
-        """A table's distances compare only within one evaluator, dataset and sample size."""
-        for name, experiment in zip(self.experiments, used, strict=True):
-            for what, mine, first in (
-                ("evaluator", experiment.evaluator, used[0].evaluator),
-                ("dataset", study.models[experiment.model].dataset, study.models[used[0].model].dataset),
-                *((k, getattr(experiment.evaluation, k), getattr(used[0].evaluation, k)) for k in COMPARED),
-            ):
-                if mine != first:
-                    raise ValueError(
-                        f"configuration key '{at}.experiments': the {what} of '{name}' is {mine!r} and of"
-                        f" '{self.experiments[0]}' {first!r}; one table compares only experiments that share it"
-                    )
+    def _compared(self, name: str, study) -> dict:
+        """What distances depend on: those of two experiments compare only where it is the same."""
+        experiment = study.experiments[name]
+        shared = {"evaluator": experiment.evaluator, "dataset": study.models[experiment.model].dataset}
+        return shared | {key: getattr(experiment.evaluation, key) for key in COMPARED}
 
     def needs(self, plan) -> tuple[dict, dict]:
         """The measures of every experiment, scale and seed."""
@@ -68,10 +85,8 @@ class ImageTable(Spec):
                     role = f"{key}/{shown(scale)}/{seed}"
                     inputs[role] = plan.measures(key, scale, seed)
                     sources.append({"role": role, "experiment": key, "scale": scale, "seed": seed})
-        return inputs, {
-            "sources": sources,
-            "settings": {key: self._setting(key, plan.study) for key in self.experiments},
-        }
+        said = {"sources": sources, "settings": {key: self._setting(key, plan.study) for key in self.experiments}}
+        return inputs, said | ({"paper": paper_values(self.paper)} if self.paper else {})
 
     def _setting(self, key: str, study) -> dict:
         """What the table says of the experiment behind it, and nothing that it does not say."""
@@ -82,13 +97,16 @@ class ImageTable(Spec):
         return {
             "guidance": experiment.guidance.title,
             "network": study.networks[model.network].kind,
-            "training": model.training.plain(),
+            "training": model.training.plain() if model.training else None,
             "sampler": experiment.sampler.plain(),
             "pool": experiment.pool.plain(),
             "arms": {arm.name: {"space": arm.space, "k": arm.k, "train_on": arm.train_on} for arm in arms},
             "flows": [{"steps": f.training.steps, "solver": f.solver.plain()} for f in flows.values()],
             "manifold_k": evaluation.manifold_k,
+            "manifold_n": evaluation.manifold_n,
             "copy_quantile": evaluation.copy_quantile,
+            "per_class": evaluation.per_class,
+            "spaces": {name: study.embeddings[name].kind for name in evaluation.spaces},
         }
 
     def make(self, job):
@@ -99,3 +117,10 @@ class ImageTable(Spec):
         rows, contents = collect(job)
         summary = summarise(rows, job.params)
         return summary, pivot(summary, job.params), notes(rows, contents, job.params)
+
+
+def paper_values(table: str) -> dict:
+    """The numbers that the paper prints in a table."""
+    import yaml
+
+    return yaml.safe_load(PAPER.read_text(encoding="utf-8"))[table]

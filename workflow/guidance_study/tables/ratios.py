@@ -1,15 +1,13 @@
 """The paper's Tab. 1: how much nearer to real data postprocessing brings points, the worst ones and all."""
 
-from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 
 from guidance_study.config.base import Name, Scales, Spec
 from guidance_study.config.sentences import distinct, known
+from guidance_study.tables.images import paper_values
 from guidance_study.tables.points import judged_exactly, measured
-
-PAPER = Path(__file__).parents[2] / "paper_values.yaml"
 
 
 class RatioTable(Spec):
@@ -37,10 +35,8 @@ class RatioTable(Spec):
 
     def needs(self, plan) -> tuple[dict, dict]:
         """The measures of the experiment, every seed; the paper's numbers."""
-        import yaml
-
         inputs, said = measured(plan, [self.experiment])
-        return inputs, said | {"paper": yaml.safe_load(PAPER.read_text(encoding="utf-8"))["table_1"]}
+        return inputs, said | {"paper": paper_values("table_1")}
 
     def make(self, job):
         """(tidy numbers, table, notes)."""

@@ -1,0 +1,39 @@
+"""The cost of sampling and of postprocessing as a table."""
+
+import json
+
+import pandas as pd
+
+
+def tidy(job) -> tuple[pd.DataFrame, dict]:
+    """A line for each batch size and what was done; and the content of the file read."""
+    content = json.loads((job.inputs["cost"].path / "cost.json").read_text())
+    rows = pd.DataFrame(content["rows"])
+    rows["seconds_per_image"] = rows["seconds"] / rows["batch"]
+    return rows, content
+
+
+def lines(rows: pd.DataFrame, paper: dict) -> list[dict]:
+    """A line for each batch size, and the paper's."""
+    found = []
+    for batch in rows["batch"].unique():
+        line = {"Batch": str(batch)}
+        for what, head in (("base", "sampling"), ("postprocessing", "postprocessing")):
+            row = rows[(rows["batch"] == batch) & (rows["what"] == what)].iloc[0]
+            line[(head, "s an image")] = f"{row['seconds_per_image']:.3g}"
+            line[(head, "NFE")] = str(row["nfe"])
+            line[(head, "peak MiB")] = f"{row['peak_mib']:.0f}"
+        found.append(line)
+    printed = {"Batch": "paper, A100"}
+    printed[("postprocessing", "s an image")] = f"{paper['extra_seconds_per_image']:g}"
+    printed[("postprocessing", "peak MiB")] = f"{paper['extra_memory_gb'] * 1e9 / 2**20:.0f} more"
+    return [*found, printed]
+
+
+def notes(content: dict) -> list[str]:
+    """What was measured, and where."""
+    return [
+        f"Measured on: {content['device']}; the second of two runs of each batch. Peak memory is the whole process's,"
+        f" on a GPU of its tensors; the postprocessing network alone takes {content['loaded_mib']:.0f} MiB.",
+        "The paper gives no batch size (Sec. D.2: 1.6 GB more memory and 4.5 s more for each image).",
+    ]

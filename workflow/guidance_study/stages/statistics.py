@@ -1,0 +1,13 @@
+"""Stage `statistics`: mean and covariance of real images' features, what a Fréchet distance is taken to."""
+
+import numpy as np
+
+from guidance_study.jobs import Job
+from guidance_study.metrics.frechet import Gaussian
+
+
+def make(job: Job) -> None:
+    """Files: mean.npy (D,), covariance.npy (D, D), float64."""
+    gaussian = Gaussian.of(np.load(job.inputs["features"].path / "features.npy", mmap_mode="r"))
+    np.save(job.out / "mean.npy", gaussian.mean)
+    np.save(job.out / "covariance.npy", gaussian.covariance)

@@ -1,0 +1,5 @@
+"""Seconds and memory of sampling and of postprocessing."""
+
+from _job import run
+
+run(snakemake)

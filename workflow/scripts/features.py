@@ -1,0 +1,5 @@
+"""Images in the space of a pretrained network."""
+
+from _job import run
+
+run(snakemake)

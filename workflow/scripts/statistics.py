@@ -1,0 +1,5 @@
+"""Mean and covariance of features."""
+
+from _job import run
+
+run(snakemake)
