@@ -19,6 +19,7 @@ from guidance_study.config.loading import (  # noqa: E402
 )
 
 blas.set_core()  # before any test imports numpy
+os.environ["GUIDANCE_STUDY_GPU_LOCK"] = "False"  # or a test would wait for this process's own GPU
 
 TINY = {
     "models": {

@@ -5,7 +5,8 @@ import sys
 import time
 
 import pytest
-from conftest import TOP
+from conftest import TOP, merge, parse, read
+from guidance_study.lineage import status
 from guidance_study.plan import Plan
 from guidance_study.recipes import canonical, recipe_key
 
@@ -196,3 +197,45 @@ def test_growth_is_about_linear(parsed):
 
     seconds(20)
     assert min(seconds(1000) for _ in range(3)) < 40 * min(seconds(100) for _ in range(3))
+
+
+def test_the_papers_studies_are_planned_without_any_data(tmp_path, monkeypatch):
+    """config/paper.yaml: every figure and table, sizes, and a remedy for each file that is missing from outside."""
+    monkeypatch.chdir(tmp_path)
+    plan = Plan(parse(merge(read(TOP / "config.yaml"), read(TOP / "config" / "paper.yaml"))))
+    targets = ["table_2", "table_2_base", "table_s1", "table_cost", "fig_6", "fig_s2", "fig_s3", "fig_s5", "fig_8"]
+    assert set(targets) < set(plan.study.all)
+    lines = list(status(plan, plan.study.all, tmp_path / "results"))
+    assert lines[-1].startswith("0 exists, ")
+    missing = [line for line in lines if line.startswith("missing for ")]
+    for said in (
+        "mnist/train-images-idx3-ubyte.gz' is missing; run: snakemake --cores 1 download, or get https://",
+        "cifar-10-python.tar.gz' is missing; run: snakemake --cores 1 download, or get https://",
+        "inception-2015-12-05.pt' is missing; run: snakemake --cores 1 download, or get https://",
+        "edm-cifar10-32x32-cond-vp.safetensors' is missing; put it there, then run: python -m guidance_study pin",
+        "folder 'data/imagenet' is missing; put the images there as <class>/<image>",
+    ):
+        assert sum(said in line for line in missing) == 1, said
+    jobs = next(line for line in lines if line.startswith("jobs: "))
+    assert " samples, " in jobs
+    assert jobs.endswith(" GB")
+    generations = next(line for line in lines if "cifar_edm: 150000 generations at scale 2.25" in line)
+    assert "1.84 GB" in generations  # 150000 x 3 x 32 x 32 x 4 bytes
+    assert not any(line.startswith("to make") and "mnist" in line for line in lines)
+
+
+def test_a_pretrained_base_is_one_artefact_for_all_seeds_and_needs_no_data():
+    config = merge(merge(read(TOP / "config.yaml"), read(TOP / "config" / "paper.yaml")), {"seeds": [0, 1]})
+    config["classifiers"]["mnist_evaluator"]["seed"] = 7
+    plan = Plan(parse(config))
+    outside = [a for a in plan.ancestors(["table_2_base"]) if a.stage == "denoiser" and a.params["weights"]]
+    assert len(outside) == 1
+    assert outside[0].inputs == {}
+    assert outside[0].params["rows"] == 11  # a class-conditional DDPM++ always has "no class", all zeros
+    assert list(outside[0].params["weights"]) == ["sha256", "path"]  # not pinned yet: the path keeps files apart
+
+
+def test_another_place_of_the_same_files_is_no_other_recipe():
+    config = merge(read(TOP / "config.yaml"), read(TOP / "config" / "paper.yaml"))
+    moved = merge(config, {"datasets": {"cifar10": {"root": "/elsewhere"}}})
+    assert set(Plan(parse(config)).artefacts) == set(Plan(parse(moved)).artefacts)

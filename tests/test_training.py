@@ -1,9 +1,15 @@
 """The training loop: the same weights after a kill, an average that is one, and losses that must be finite."""
 
+import os
+import signal
+import subprocess
+import sys
+
 import pytest
 import torch
+from conftest import TOP
 from guidance_study.randomness import generator, torch_seed
-from guidance_study.training import DivergedTraining, ema_decay, fit, learning_rate
+from guidance_study.training import DivergedTraining, StoppedTraining, belonging, ema_decay, fit, learning_rate
 
 TRAINING = {"steps": 40, "batch": 8, "optimizer": "adamw", "lr": 1e-2, "weight_decay": 0.01, "schedule": "cosine",
             "warmup": 5, "clip": 1.0, "ema": 0.9, "precision": "float32", "micro_batch": None}  # fmt: skip
@@ -58,6 +64,102 @@ def test_a_truncated_checkpoint_costs_one_interval(tmp_path, monkeypatch):
     newest.write_bytes(newest.read_bytes()[:100])
     resumed, _ = train(tmp_path / "b")
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+
+
+SIGNALLED = """
+import sys, time
+from pathlib import Path
+from guidance_study.errors import StudyError
+from guidance_study.training import fit
+from test_training import TRAINING, problem
+
+network, draws, loss = problem()
+folder, seconds = Path(sys.argv[1]), float(sys.argv[2])
+
+def counted(step):
+    print(step, flush=True)
+    time.sleep(seconds)
+    return draws(step)
+
+try:
+    fit(network, counted, loss, TRAINING, seed=0, purpose="test", checkpoints=folder)
+except StudyError as error:
+    sys.exit(f"error: {error}")
+"""
+
+
+def signalled(folder, seconds: float) -> subprocess.Popen:
+    """A training of its own process that prints each step that it computes."""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(TOP / "workflow"), str(TOP / "tests")])}
+    command = [sys.executable, "-c", SIGNALLED, str(folder), str(seconds)]
+    return subprocess.Popen(command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def test_a_termination_signal_leaves_a_checkpoint_and_no_step_is_computed_twice(tmp_path):
+    whole, losses = train(tmp_path / "a")
+    run = signalled(tmp_path / "b", 0.1)
+    steps = [int(run.stdout.readline()) for _ in range(3)]
+    run.send_signal(signal.SIGTERM)
+    out, error = run.communicate(timeout=60)
+    steps += map(int, out.split())
+    assert run.returncode == 1
+    assert f"error: stopped by SIGTERM after {len(steps)} of 40 steps; run again to go on" in error
+    assert f"step-{len(steps):08d}.pt'" in error.splitlines()[-1]
+    network, draws, loss = problem()
+    counted = lambda step: (steps.append(step), draws(step))[1]  # noqa: E731
+    resumed, again = fit(network, counted, loss, TRAINING, seed=0, purpose="test", checkpoints=tmp_path / "b")
+    assert steps == list(range(40))
+    assert torch.equal(losses, again)
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+
+
+@pytest.mark.parametrize("step", [0, 39])
+def test_a_signal_in_any_step_stops_after_it_and_handlers_come_back(tmp_path, step):
+    network, draws, loss = problem()
+    before = signal.getsignal(signal.SIGUSR1)
+
+    def told(now: int) -> tuple[torch.Tensor, ...]:
+        if now == step:
+            os.kill(os.getpid(), signal.SIGUSR1)
+        return draws(now)
+
+    with pytest.raises(StoppedTraining, match=f"stopped by SIGUSR1 after {step + 1} of 40"):
+        fit(network, told, loss, TRAINING, seed=0, purpose="test", checkpoints=tmp_path / "b")
+    assert signal.getsignal(signal.SIGUSR1) == before
+    whole, resumed = train(tmp_path / "a"), train(tmp_path / "b")
+    assert torch.equal(whole[1], resumed[1])
+    assert all(torch.equal(whole[0][name], resumed[0][name]) for name in whole[0])
+
+
+def test_a_checkpoint_of_another_training_is_refused_and_the_one_before_it_used(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("GUIDANCE_STUDY_CHECKPOINT_SECONDS", "1e-9")
+    other = TRAINING | {"lr": 2e-2}
+    whole, losses = train(tmp_path / "whole")
+    for folder, training, step in (("own", TRAINING, 10), ("other", other, 20)):
+        with pytest.raises(Killed):
+            train(tmp_path / folder, training, killed_at=step)
+    for path in (tmp_path / "other").iterdir():
+        path.rename(tmp_path / "own" / path.name)
+    capsys.readouterr()
+    with pytest.raises(Killed):
+        train(tmp_path / "own", killed_at=12)
+    said = capsys.readouterr().err
+    assert said.count("is not one of this training") == 2
+    assert "going on after step 10 of 40" in said
+    assert sorted(p.name for p in (tmp_path / "own").iterdir()) == ["step-00000011.pt", "step-00000012.pt"]
+    resumed, again = train(tmp_path / "own")
+    assert torch.equal(losses, again)
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+
+
+def test_what_a_checkpoint_belongs_to():
+    network = problem()[0]
+    mine = belonging(network, TRAINING, 0, "test")
+    assert belonging(problem()[0], dict(reversed(TRAINING.items())), 0, "test") == mine
+    wider = torch.nn.Sequential(torch.nn.Linear(3, 17))
+    for other in ((network, TRAINING | {"ema": 0.8}, 0, "test"), (network, TRAINING, 1, "test"),
+                  (network, TRAINING, 0, "else"), (wider, TRAINING, 0, "test")):  # fmt: skip
+        assert belonging(*other) != mine
 
 
 def test_it_learns_and_the_average_is_what_comes_back(tmp_path):

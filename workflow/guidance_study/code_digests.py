@@ -20,7 +20,8 @@ SEAMS = ("datasets", "guidance", "embeddings", "figures", "tables")
 # How jobs are run, shown and stored changes no array: these may change without a word.
 NEUTRAL = (
     "jobs", "progress", "store", "errors", "blas", "recipes", "stages", "plan", "chain", "rulebook", "publishing",
-    "rawfiles", "rawfolders",
+    "rawfiles", "rawfolders", "sizes", "resources",
+    "provenance", "disk", "devices", "distributed",
 )  # fmt: skip
 
 

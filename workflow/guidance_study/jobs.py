@@ -8,6 +8,7 @@ import resource
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import metadata
@@ -30,6 +31,7 @@ PACKAGES = (
     "pandas",
     "matplotlib",
 )
+TRAINING = ("denoiser", "classifier", "postprocessor")  # stages that may run in several processes
 SETTINGS = "GUIDANCE_STUDY_"  # environment variables that carry the execution settings to jobs
 
 
@@ -54,11 +56,14 @@ class Job:
     out: Path
     checkpoints: Path
     facts: dict = field(default_factory=dict)  # deterministic numbers for the manifest: NFE, parameters, ...
+    shards: list[Path] = field(default_factory=list)  # markers of the shards that already made its large array
+    parts: int = 1  # jobs that share the work
 
 
 def setting(name: str, default: float) -> float:
-    """An execution setting: a number that cannot change results, from the environment of the run."""
-    return type(default)(os.environ.get(SETTINGS + name.upper(), default))
+    """An execution setting: a value that cannot change results, from the environment of the run."""
+    value = os.environ.get(SETTINGS + name.upper(), default)
+    return str(value).lower() in ("true", "1") if isinstance(default, bool) else type(default)(value)
 
 
 def prepare_process(threads: int) -> None:
@@ -69,36 +74,59 @@ def prepare_process(threads: int) -> None:
         os.environ[variable] = str(threads)
 
 
-def run_job(recipe: dict, address: str, root: Path) -> None:
-    """Make one artefact from its recipe and finished inputs; on failure nothing is left that looks finished."""
+def run_shard(recipe: dict, marker: Path, i: int, n: int, root: Path) -> None:
+    """Make the i-th of n shards of an artefact's large array: its rows in the file beside `marker`, then the marker."""
+    from guidance_study import sharding
+
+    stage = importlib.import_module(f"guidance_study.stages.{recipe['stage']}")
+    job = Job(recipe["params"], _inputs(recipe, Store(root)), marker.parent, marker.parent, parts=n)
+    log(f"making shard {i} of {n} of {marker.parent.name}")
+    sharding.shard(job, stage.work, i, n, marker)
+
+
+def run_job(recipe: dict, address: str, root: Path, shards: Iterable[Path] = ()) -> None:
+    """Make one artefact from its recipe and finished inputs; on failure nothing is left that looks finished.
+
+    `shards`: markers of shards that already made its large array.
+    """
     store = Store(root)
     with store.exclusive(address):
         if not store.damages(address):
-            log(f"{address} was finished by a job of an earlier, killed run")
+            log(f"{address} was finished meanwhile, by another job or one of a killed run")
         else:
-            _make(recipe, address, store)
+            _make(recipe, address, store, list(shards))
     if name_of(recipe):
         publish(store, address)
     store.drop_checkpoints(address)
 
 
-def _make(recipe: dict, address: str, store: Store) -> None:
-    inputs = {}
-    for role, source in recipe["inputs"].items():
-        path = store.open(source)
-        inputs[role] = Input(path, store.manifest(source)["recipe"])
+def _inputs(recipe: dict, store: Store) -> dict[str, Input]:
+    """The finished artefacts that a recipe names, verified just now."""
+    return {
+        role: Input(store.open(source), store.manifest(source)["recipe"]) for role, source in recipe["inputs"].items()
+    }
+
+
+def _make(recipe: dict, address: str, store: Store, shards: list[Path]) -> None:
+    inputs = _inputs(recipe, store)
     began, started = time.monotonic(), time.time()
     forget_peak()
     facts: dict = {}
+    ran = {"processes": 1}
 
     def describe() -> dict:
         seconds = round(time.monotonic() - began, 3)
-        return {"recipe": recipe, "key": recipe_key(recipe), "facts": facts, "run": _run(seconds, started)}
+        return {"recipe": recipe, "key": recipe_key(recipe), "facts": facts, "run": _run(seconds, started) | ran}
 
     log(f"making {address}")
     with store.write(address, describe) as out:
-        stage = importlib.import_module(f"guidance_study.stages.{recipe['stage']}")
-        stage.make(Job(recipe["params"], inputs, out, store.root / CHECKPOINTS / address, facts))
+        job = Job(recipe["params"], inputs, out, store.root / CHECKPOINTS / address, facts, shards)
+        if recipe["stage"] in TRAINING and job.params["training"] is not None and setting("devices", 1) > 1:
+            from guidance_study import distributed
+
+            ran["processes"] = distributed.make(recipe["stage"], job)
+        else:
+            importlib.import_module(f"guidance_study.stages.{recipe['stage']}").make(job)
     log(f"made {address} in {time.monotonic() - began:.1f} s")
 
 
@@ -111,6 +139,7 @@ def _run(seconds: float, started: float) -> dict:
         "commit": _commit(),
         "packages": _versions(),
         "hardware": _hardware(),
+        **({"slurm_job": job} if (job := os.environ.get("SLURM_JOB_ID")) else {}),
     }
 
 

@@ -7,18 +7,29 @@ from pathlib import Path
 from guidance_study.errors import StudyError
 from guidance_study.plan import Plan
 from guidance_study.recipes import Artefact, recipe_key
+from guidance_study.sizes import expected_bytes, readable
 from guidance_study.stages import STAGES
 from guidance_study.store import Store
 
 
 def status(plan: Plan, targets: list[str], results: Path) -> Iterator[str]:
-    """A line for each artefact of the targets, in order of making, then a count; nothing is changed."""
-    store, states = Store(results), {}
+    """A line for each artefact of the targets, in order of making; then jobs, sizes, what is missing, and counts."""
+    store, states, lacking, size = Store(results), {}, {}, 0
     for artefact in plan.ancestors(targets):
         state, why = _state(plan, artefact, store, states)
         states[artefact.address] = state
-        yield f"{state:8} {artefact.address}  {artefact.about}" + (f"  <- {why}" if why else "")
-    counts = Counter(states.values())
+        if state == "missing":
+            lacking[why] = lacking.get(why, 0) + 1
+        large = expected_bytes(artefact) if state != "exists" else 0
+        size += large
+        about = artefact.about + (f", {readable(large)}" if large >= 10**6 else "")
+        yield f"{state:8} {artefact.address}  {about}" + (f"  <- {why}" if why else "")
+    counts, stages = Counter(states.values()), Counter(a.split("/")[0] for a, s in states.items() if s != "exists")
+    if stages:
+        listed = ", ".join(f"{n} {stage}" for stage, n in stages.items())
+        yield f"jobs: {listed}; arrays of about {readable(size)}" if size >= 10**6 else f"jobs: {listed}"
+    for why, n in lacking.items():
+        yield f"missing for {n} job{'s' if n > 1 else ''}: {why}"
     yield ", ".join(f"{counts[state]} {state}" for state in ("exists", "to make", "missing", "blocked"))
 
 

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from guidance_study import networks
+from guidance_study import devices, networks
 from guidance_study.errors import StudyError
 from guidance_study.jobs import SETTINGS, Input, setting
 
@@ -18,6 +18,7 @@ def device() -> torch.device:
     wanted = os.environ.get(SETTINGS + "DEVICE")
     if wanted not in (None, "cpu", "cuda"):
         raise StudyError(f"{SETTINGS}DEVICE has the value '{wanted}': allowed are cpu and cuda")
+    devices.claim()  # before CUDA is asked anything: afterwards it is too late to choose a GPU
     return torch.device(wanted or ("cuda" if torch.cuda.is_available() else "cpu"))
 
 
@@ -67,11 +68,11 @@ def batches(n: int, size: int | None = None, most: int | None = None) -> Iterato
 
 
 def _apply(function, samples: np.ndarray) -> np.ndarray:
+    def compute(first: int, last: int) -> Tensor:
+        return function(torch.from_numpy(np.array(samples[first:last])).to(device())).cpu()
+
     with torch.no_grad():
-        parts = [
-            function(torch.from_numpy(np.array(samples[a:b])).to(device())).cpu() for a, b in batches(len(samples))
-        ]
-    return torch.cat(parts).numpy()
+        return torch.cat([devices.halving(compute, *rows) for rows in batches(len(samples))]).numpy()
 
 
 def features(network: nn.Module, samples: np.ndarray) -> np.ndarray:

@@ -236,7 +236,12 @@ def _knn(queries: np.ndarray, bank: np.ndarray, k: int) -> tuple[np.ndarray, np.
 @cache
 def _gpu():
     """FAISS's handle of the GPU; None where there is none, or in a FAISS built for CPUs."""
-    if not hasattr(faiss, "StandardGpuResources") or faiss.get_num_gpus() < 1:
+    if not hasattr(faiss, "StandardGpuResources"):
+        return None
+    from guidance_study.devices import claim  # and torch with it, which a FAISS for CPUs does without
+
+    claim()
+    if faiss.get_num_gpus() < 1:
         return None
     return faiss.StandardGpuResources()
 

@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-from guidance_study import code_digests
+from guidance_study import code_digests, resources
 from guidance_study.config.study import Study
 from guidance_study.errors import StudyError
 from guidance_study.jobs import SETTINGS
@@ -14,8 +14,9 @@ from guidance_study.plan import Plan
 from guidance_study.publishing import publish_all
 from guidance_study.rawfiles import export_places
 from guidance_study.recipes import Artefact
+from guidance_study.sizes import images_of
 from guidance_study.stages import STAGES
-from guidance_study.store import RESULTS, atomic_write
+from guidance_study.store import RESULTS, SHARDS, atomic_write
 
 
 class Rulebook:
@@ -48,12 +49,57 @@ class Rulebook:
         return f"{RESULTS}/logs/{stage}/{{artefact}}.log"
 
     def inputs(self, stage: str):
-        """Input function: the manifests of what an artefact is made from."""
-        return lambda wildcards: [f"{RESULTS}/{a.manifest}" for a in self._at(stage, wildcards).inputs.values()]
+        """Input function: the manifests of what an artefact is made from, and its shards."""
+
+        def files(wildcards) -> list[str]:
+            artefact = self._at(stage, wildcards)
+            return [f"{RESULTS}/{a.manifest}" for a in artefact.inputs.values()] + self.shards(artefact)
+
+        return files
+
+    def shards(self, artefact: Artefact) -> list[str]:
+        """Markers of the shards of an artefact that is still to be made; [] where one job makes all of it."""
+        execution, images = self.plan.study.execution, images_of(artefact)
+        n = min(execution.shards, images // execution.shard_rows)
+        if n < 2 or Path(RESULTS, artefact.manifest).is_file():
+            return []
+        return [f"{RESULTS}/{SHARDS}/{artefact.address}/{i}-of-{n}.json" for i in range(n)]
+
+    def shard_inputs(self, wildcards) -> list[str]:
+        """The inputs of the artefact that a shard is of."""
+        return [f"{RESULTS}/{a.manifest}" for a in self._at(wildcards.stage, wildcards).inputs.values()]
+
+    def shard_recipe(self, wildcards) -> dict:
+        """The recipe of the artefact that a shard is of."""
+        return self._at(wildcards.stage, wildcards).recipe
 
     def recipe(self, stage: str):
         """Params function: the recipe, all that a job needs to know."""
         return lambda wildcards: self._at(stage, wildcards).recipe
+
+    def mem_mb(self, stage: str | None = None):
+        """Resource function: main memory. Without a stage, here and below: of a shard, which names it."""
+        return lambda wildcards, attempt: resources.mem_mb(self._at(stage or wildcards.stage, wildcards), attempt)
+
+    def runtime(self, stage: str | None = None):
+        """Resource function: minutes."""
+
+        def minutes(wildcards, attempt: int) -> int:
+            artefact = self._at(stage or wildcards.stage, wildcards)
+            if stage and self.shards(artefact):
+                return resources.MERGING * attempt
+            return resources.runtime(artefact, attempt, int(wildcards.get("n", 1)))
+
+        return minutes
+
+    def gpus(self, stage: str | None = None):
+        """Resource function: 1 where a GPU saves an hour, else 0."""
+
+        def count(wildcards) -> int:
+            artefact = self._at(stage or wildcards.stage, wildcards)
+            return 0 if stage and self.shards(artefact) else resources.gpus(artefact)
+
+        return count
 
     def _at(self, stage: str, wildcards) -> Artefact:
         return self.plan.at(f"{stage}/{wildcards.artefact}")

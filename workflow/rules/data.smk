@@ -25,6 +25,9 @@ rule dataset:
     conda:
         book.environment
     threads: book.threads
+    resources:
+        mem_mb=book.mem_mb("dataset"),
+        runtime=book.runtime("dataset"),
     params:
         recipe=book.recipe("dataset"),
     script:

@@ -1,3 +1,28 @@
+rule shard:
+    # A share of the rows of generations, features or postprocessed generations.
+    input:
+        book.shard_inputs,
+    output:
+        temp("results/.shards/{stage}/{artefact}/{i}-of-{n}.json"),
+    log:
+        "results/logs/shard/{stage}/{artefact}/{i}-of-{n}.log",
+    wildcard_constraints:
+        stage="samples|features|postprocessed",
+        i=r"\d+",
+        n=r"\d+",
+    conda:
+        book.environment
+    threads: book.threads
+    resources:
+        mem_mb=book.mem_mb(),
+        runtime=book.runtime(),
+        gpu=book.gpus(),
+    params:
+        recipe=book.shard_recipe,
+    script:
+        "../scripts/shard.py"
+
+
 rule samples:
     # Guided generations (Eqs. 7 and 8).
     input:
@@ -9,6 +34,10 @@ rule samples:
     conda:
         book.environment
     threads: book.threads
+    resources:
+        mem_mb=book.mem_mb("samples"),
+        runtime=book.runtime("samples"),
+        gpu=book.gpus("samples"),
     params:
         recipe=book.recipe("samples"),
     script:
@@ -26,6 +55,10 @@ rule postprocessed:
     conda:
         book.environment
     threads: book.threads
+    resources:
+        mem_mb=book.mem_mb("postprocessed"),
+        runtime=book.runtime("postprocessed"),
+        gpu=book.gpus("postprocessed"),
     params:
         recipe=book.recipe("postprocessed"),
     script:
@@ -43,6 +76,9 @@ rule paths:
     conda:
         book.environment
     threads: book.threads
+    resources:
+        mem_mb=book.mem_mb("paths"),
+        runtime=book.runtime("paths"),
     params:
         recipe=book.recipe("paths"),
     script:

@@ -9,6 +9,9 @@ rule measures:
     conda:
         book.environment
     threads: book.threads
+    resources:
+        mem_mb=book.mem_mb("measures"),
+        runtime=book.runtime("measures"),
     params:
         recipe=book.recipe("measures"),
     script:
@@ -26,6 +29,9 @@ rule point_measures:
     conda:
         book.environment
     threads: book.threads
+    resources:
+        mem_mb=book.mem_mb("point_measures"),
+        runtime=book.runtime("point_measures"),
     params:
         recipe=book.recipe("point_measures"),
     script:
@@ -43,6 +49,9 @@ rule statistics:
     conda:
         book.environment
     threads: book.threads
+    resources:
+        mem_mb=book.mem_mb("statistics"),
+        runtime=book.runtime("statistics"),
     params:
         recipe=book.recipe("statistics"),
     script:
@@ -60,6 +69,10 @@ rule cost:
     conda:
         book.environment
     threads: book.threads
+    resources:
+        mem_mb=book.mem_mb("cost"),
+        runtime=book.runtime("cost"),
+        gpu=book.gpus("cost"),
     params:
         recipe=book.recipe("cost"),
     script:

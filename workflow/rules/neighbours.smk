@@ -9,6 +9,9 @@ rule neighbours:
     conda:
         book.environment
     threads: book.threads
+    resources:
+        mem_mb=book.mem_mb("neighbours"),
+        runtime=book.runtime("neighbours"),
     params:
         recipe=book.recipe("neighbours"),
     script:
@@ -26,6 +29,10 @@ rule features:
     conda:
         book.environment
     threads: book.threads
+    resources:
+        mem_mb=book.mem_mb("features"),
+        runtime=book.runtime("features"),
+        gpu=book.gpus("features"),
     params:
         recipe=book.recipe("features"),
     script:

@@ -1,3 +1,8 @@
+localrules:
+    table,
+    figure,
+
+
 rule table:
     # A table of the configuration, in four formats.
     input:
@@ -10,6 +15,9 @@ rule table:
     conda:
         book.environment
     threads: book.threads
+    resources:
+        mem_mb=book.mem_mb("table"),
+        runtime=book.runtime("table"),
     params:
         recipe=book.recipe("table"),
     script:
@@ -28,6 +36,9 @@ rule figure:
     conda:
         book.environment
     threads: book.threads
+    resources:
+        mem_mb=book.mem_mb("figure"),
+        runtime=book.runtime("figure"),
     params:
         recipe=book.recipe("figure"),
     script:

@@ -9,6 +9,10 @@ rule denoiser:
     conda:
         book.environment
     threads: book.threads
+    resources:
+        mem_mb=book.mem_mb("denoiser"),
+        runtime=book.runtime("denoiser"),
+        gpu=book.gpus("denoiser"),
     params:
         recipe=book.recipe("denoiser"),
     script:
@@ -26,6 +30,10 @@ rule classifier:
     conda:
         book.environment
     threads: book.threads
+    resources:
+        mem_mb=book.mem_mb("classifier"),
+        runtime=book.runtime("classifier"),
+        gpu=book.gpus("classifier"),
     params:
         recipe=book.recipe("classifier"),
     script:
@@ -43,6 +51,10 @@ rule postprocessor:
     conda:
         book.environment
     threads: book.threads
+    resources:
+        mem_mb=book.mem_mb("postprocessor"),
+        runtime=book.runtime("postprocessor"),
+        gpu=book.gpus("postprocessor"),
     params:
         recipe=book.recipe("postprocessor"),
     script:

@@ -7,7 +7,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from guidance_study import jobs, progress
 from guidance_study.errors import StudyError
-from guidance_study.store import RESULTS
+from guidance_study.store import RESULTS, SHARDS
 
 
 def download(snakemake) -> None:
@@ -22,7 +22,16 @@ def run(snakemake) -> None:
     """Make the artefact that a rule's job asks for; a StudyError becomes one sentence in the log."""
     jobs.prepare_process(snakemake.threads)
     address = str(Path(snakemake.output[0]).parent.relative_to(RESULTS))
-    _logged(snakemake, lambda: jobs.run_job(snakemake.params.recipe, address, Path(RESULTS)))
+    shards = [Path(path) for path in snakemake.input if Path(path).is_relative_to(Path(RESULTS, SHARDS))]
+    _logged(snakemake, lambda: jobs.run_job(snakemake.params.recipe, address, Path(RESULTS), shards))
+
+
+def shard(snakemake) -> None:
+    """Make the share of an artefact's rows that a rule's job asks for."""
+    jobs.prepare_process(snakemake.threads)
+    i, n = int(snakemake.wildcards.i), int(snakemake.wildcards.n)
+    marker = Path(snakemake.output[0])
+    _logged(snakemake, lambda: jobs.run_shard(snakemake.params.recipe, marker, i, n, Path(RESULTS)))
 
 
 def _logged(snakemake, work) -> None:

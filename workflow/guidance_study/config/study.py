@@ -21,6 +21,17 @@ class Execution(Spec):
     )
     environment: Literal["cpu", "cuda"] = Field("cpu", description="envs/<this>.yaml, for --sdm conda (our guess)")
     batch: PositiveInt = Field(2048, description="samples in a batch of inference (our guess)")
+    shards: PositiveInt = Field(1, description="jobs that share generating, embedding and postprocessing (our guess)")
+    shard_rows: PositiveInt = Field(5000, description="fewest images of a shard (our guess)")
+    devices: PositiveInt = Field(
+        1,
+        description="processes of a training, each with its share of every batch and, where there are any, a GPU of"
+        " its own; only dropout's masks depend on it (our guess)",
+    )
+    gpu_lock: bool = Field(
+        True,
+        description="jobs of one machine wait for GPUs of their own; false: they share; off under Slurm (our guess)",
+    )
     compile: Literal["off", "default", "reduce-overhead", "max-autotune"] = Field(
         "off",
         description="mode of torch.compile in training; reduce-overhead uses CUDA graphs (our guess)",

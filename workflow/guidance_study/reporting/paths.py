@@ -172,8 +172,9 @@ def growth(rows: pd.DataFrame) -> list[str]:
 def _sizes(rows: pd.DataFrame, job: Job, what: str) -> str:
     """How many trajectories, how sampled, over which seeds."""
     seeds = sorted(rows["seed"].unique().tolist())
-    counts = {(source.params["n"], *source.params["sampler"].values()) for source in _sources(job)}
-    said = " or ".join(f"{n} {what}, from the same noises, by {kind} of {steps} steps" for n, kind, steps, _ in counts)
+    samplers = [(source.params["n"], source.params["sampler"]) for source in _sources(job)]
+    counts = dict.fromkeys((n, sampler["kind"], sampler["steps"]) for n, sampler in samplers)
+    said = " or ".join(f"{n} {what}, from the same noises, by {kind} of {steps} steps" for n, kind, steps in counts)
     if len(seeds) == 1:
         return f"{said}; training seed {seeds[0]}."
     return f"{said}; training seeds {', '.join(map(str, seeds))}, ± is the standard deviation over them."

@@ -4,11 +4,12 @@ import numpy as np
 import torch
 
 from guidance_study import networks
+from guidance_study.devices import undivided
 from guidance_study.jobs import Input, Job
 from guidance_study.models import batches, frozen, set_up, state_of
 from guidance_study.processes.rectified_flow import Velocity, solve, velocity
-from guidance_study.progress import track
 from guidance_study.rows import shares
+from guidance_study.sharding import Work, rows
 
 
 def load_velocity(source: Input) -> Velocity:
@@ -19,27 +20,30 @@ def load_velocity(source: Input) -> Velocity:
     return velocity(frozen(network, state), scale)
 
 
-def make(job: Job) -> None:
-    """Files: samples.npy (n, *shape) float32, in the order of the generations. The manifest holds each block's NFE."""
+def work(job: Job) -> Work:
+    """The generations after their flows, a solver's block at a time; the flows' time is shared within a block only."""
     device, solver, source = set_up(), job.params["solver"], job.inputs["samples"]
     start = np.load(source.path / "samples.npy", mmap_mode="r")
     labels = np.load(source.path / "labels.npy")
     of = shares(source.params["scales"], source.params["n"])
-    blocks = [
-        (role, int(rows[a]), int(rows[a]) + b - a)
+    units = [
+        (int(mine[a]), int(mine[a]) + b - a, role)
         for scale, role in zip(source.params["scales"], job.params["flows"], strict=True)
-        for rows in [np.flatnonzero(of == scale)]
-        for a, b in batches(len(rows), solver["block"])
+        for mine in [np.flatnonzero(of == scale)]
+        for a, b in batches(len(mine), solver["block"])
     ]
     fields = {role: load_velocity(job.inputs[role]) for role in dict.fromkeys(job.params["flows"])}
-    out = np.lib.format.open_memmap(job.out / "samples.npy", "w+", np.float32, start.shape)
-    nfe = []
-    with torch.no_grad():
-        for role, first, last in track(blocks, len(blocks), "Dopri5 blocks"):
-            block = torch.from_numpy(np.array(start[first:last])).to(device)
-            label = torch.from_numpy(labels[first:last]).to(device)
+
+    def compute(first: int, last: int, role: str) -> tuple[np.ndarray, int]:
+        block = torch.from_numpy(np.array(start[first:last])).to(device)
+        label = torch.from_numpy(labels[first:last]).to(device)
+        with torch.no_grad(), undivided(f"a block of {solver['block']} samples", "solver.block"):
             solution = solve(fields[role], block, label, solver["rtol"], solver["atol"], first)
-            out[first:last] = solution.end.cpu().numpy()
-            nfe.append(solution.nfe)
-    out.flush()
-    job.facts["nfe"] = nfe
+        return solution.end.cpu().numpy(), solution.nfe
+
+    return Work("samples.npy", start.shape, units, compute)
+
+
+def make(job: Job) -> None:
+    """Files: samples.npy (n, *shape) float32, in the order of the generations. The manifest holds each block's NFE."""
+    job.facts["nfe"] = rows(job, work)

@@ -5,12 +5,13 @@ import torch
 
 from guidance_study import networks, processes
 from guidance_study.config import seams
+from guidance_study.devices import halving, undivided
 from guidance_study.errors import StudyError
 from guidance_study.jobs import Input, Job
 from guidance_study.models import batches, frozen, load_classifier, set_up, state_of
-from guidance_study.progress import track
 from guidance_study.randomness import normal
 from guidance_study.rows import shares
+from guidance_study.sharding import Work, rows
 
 
 class Counted:
@@ -49,33 +50,49 @@ def generate(denoiser, process, guidance, params: dict, shape: tuple[int, ...], 
         return process.sample(model, draw("x_T"), label, noise=noise, first=first, **params["sampler"]), model.nfe
 
 
-def make(job: Job) -> None:
-    """Files: samples.npy (n, *shape) float32; labels.npy (n,) int64. Scales come in the order of the parameters."""
+def work(job: Job) -> Work:
+    """The generations, a batch or a solver's block at a time; no unit has two scales."""
     params, device = job.params, set_up()
     source = job.inputs["denoiser"]
     denoiser, process = load_denoiser(source)
     classifier = load_classifier(job.inputs["classifier"]) if "classifier" in job.inputs else None
     guidance = seams.parse("guidance", params["guidance"])
-    shape, scales = tuple(source.params["shape"]), shares(params["scales"], params["n"])
-    out = np.lib.format.open_memmap(job.out / "samples.npy", "w+", np.float32, (params["n"], *shape))
-    nfe = []
+    shape, of = tuple(source.params["shape"]), shares(params["scales"], params["n"])
     block = params["sampler"].get("block")  # of an adaptive solver: part of the recipe, for it changes its steps
-    ranges = [
-        (scale, start + a, start + b)
+    units = [
+        (start + a, start + b, scale)
         for scale in params["scales"]
-        for start, size in [(int(np.argmax(scales == scale)), int((scales == scale).sum()))]
-        for a, b in batches(size, block)
+        for start, size in [(int(np.argmax(of == scale)), int((of == scale).sum()))]
+        for a, b in batches(size, block, -(-size // job.parts))
     ]
-    for scale, first, last in track(ranges, len(ranges), "sampling batches"):
-        part, evaluations = generate(
-            denoiser, process, guidance, params, shape, first, last,
-            null=source.params["rows"] - 1, scale=scale, classifier=classifier, device=device,
-        )  # fmt: skip
-        if not torch.isfinite(part).all():
-            bad = int((~torch.isfinite(part)).flatten(1).any(1).nonzero()[0])
+
+    def compute(first: int, last: int, scale: float) -> tuple[np.ndarray, int]:
+        nfe = 0
+
+        def some(a: int, b: int) -> torch.Tensor:
+            nonlocal nfe
+            part, nfe = generate(
+                denoiser, process, guidance, params, shape, a, b,
+                null=source.params["rows"] - 1, scale=scale, classifier=classifier, device=device,
+            )  # fmt: skip
+            return part.cpu()
+
+        if block:
+            with undivided(f"a block of {block} samples", "sampler.block"):
+                found = some(first, last)
+        else:
+            found = halving(some, first, last)
+        if not torch.isfinite(found).all():
+            bad = int((~torch.isfinite(found)).flatten(1).any(1).nonzero()[0])
             raise StudyError(f"sample {first + bad} at scale {scale:g} is not finite; train longer or clip x_0")
-        out[first:last] = part.cpu().numpy()
-        nfe.append(evaluations)
-    out.flush()
+        return found.numpy(), nfe
+
+    return Work("samples.npy", (params["n"], *shape), units, compute)
+
+
+def make(job: Job) -> None:
+    """Files: samples.npy (n, *shape) float32; labels.npy (n,) int64. Scales come in the order of the parameters."""
+    params = job.params
+    nfe = rows(job, work)
     np.save(job.out / "labels.npy", np.arange(params["n"]) % params["classes"])
-    job.facts["nfe"] = nfe if block else nfe[0]
+    job.facts["nfe"] = nfe if "block" in params["sampler"] else nfe[0]

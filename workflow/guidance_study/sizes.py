@@ -1,0 +1,43 @@
+"""How many images an artefact is of and about how large it will be, from its recipe, before anything is made."""
+
+import math
+
+from guidance_study.recipes import Artefact
+
+FLOAT32 = 4
+DIMENSIONS = {"inception": 2048}  # of spaces whose features are of one size
+
+
+def images_of(artefact: Artefact) -> int:
+    """How many images generations, postprocessed ones or features are of; 0 for the others or where not known."""
+    if artefact.stage == "samples":
+        return artefact.params["n"]
+    if artefact.stage == "postprocessed":
+        return images_of(artefact.inputs["samples"])
+    if artefact.stage == "features":
+        images = artefact.inputs["images"]
+        counts = images.params.get(f"{artefact.params['part']}_counts", [])  # of datasets that say how many they hold
+        return sum(counts) if images.stage == "dataset" else images_of(images)
+    return 0
+
+
+def expected_bytes(artefact: Artefact) -> int:
+    """About how large an artefact's arrays will be; 0 where they are small or it is not known."""
+    images = images_of(artefact)
+    if artefact.stage == "features":
+        return images * DIMENSIONS.get(artefact.params["embedding"]["kind"], 0) * FLOAT32
+    if images:
+        samples = artefact if artefact.stage == "samples" else artefact.inputs["samples"]
+        return images * math.prod(samples.inputs["denoiser"].params["shape"]) * FLOAT32
+    if artefact.stage == "neighbours":
+        return images_of(artefact.inputs["samples"]) * artefact.params["k"] * 16
+    return 0
+
+
+def readable(size: float) -> str:
+    """Bytes as people read them."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.3g} {unit}"
+        size /= 1000
+    return f"{size:.3g} TB"
