@@ -33,6 +33,10 @@ lint: $(INSTALLED)
 bench: $(INSTALLED)
 	$(BIN)/python benchmarks/blas_neighbours.py
 	$(BIN)/python benchmarks/training_steps.py
+	$(BIN)/python benchmarks/frechet.py
+	$(BIN)/python benchmarks/plan_size.py --dry-run
+	$(BIN)/python -m pip install --quiet --no-deps --target $(VENV)/torchcfm torchcfm
+	PYTHONPATH=$(VENV)/torchcfm $(BIN)/python benchmarks/network_steps.py
 
 environment: $(INSTALLED)
 
