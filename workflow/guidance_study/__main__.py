@@ -99,6 +99,9 @@ def run(options) -> int:
     export_settings(study)
     export_places(planned.raw_files())
     jobs.prepare_process(study.execution.threads)
+    from guidance_study.devices import claim  # and torch with it, after the thread counts are fixed
+
+    claim(study.execution.devices)
     store = Store(options.results)
     with Lock(options.results):
         write_index(planned, options.results)
@@ -108,6 +111,38 @@ def run(options) -> int:
             log(f"[{i}/{len(todo)}] {artefact.about}")
             jobs.run_job(artefact.recipe, artefact.address, options.results)
     print(f"{len(todo)} artefacts made; tables and figures are in {options.results}")
+    return 0
+
+
+def provenance(options) -> int:
+    """Write how everything behind some targets was made, as RO-Crate metadata for other programs."""
+    from guidance_study.provenance import METADATA, crate, text_of
+    from guidance_study.store import atomic_write
+
+    _, planned, targets = _plan(options)
+    record, out = crate(planned, targets, options.results), options.out or options.results / METADATA
+    atomic_write(out, text_of(record).encode())
+    made = sum(entity["@type"] == "CreateAction" for entity in record["@graph"])
+    print(f"{out}: the {made} artefacts behind {', '.join(targets)}, every digest verified")
+    return 0
+
+
+def disk(options) -> int:
+    """Print what the store takes by stage and by target, and how much of it no target needs."""
+    from guidance_study.disk import needed, report
+
+    for line in report(options.results, needed(options.config, options.configfile)):
+        print(line)
+    return 0
+
+
+def clean(options) -> int:
+    """Say what no target needs, and with --yes delete it."""
+    from guidance_study.disk import clean as cleaned
+    from guidance_study.disk import needed
+
+    for line in cleaned(options.results, needed(options.config, options.configfile), options.yes):
+        print(line)
     return 0
 
 
@@ -134,14 +169,19 @@ def schema(options) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m guidance_study", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for function in (plan, explain, verify, run, pin, code, schema):
+    for function in (plan, explain, verify, run, provenance, disk, clean, pin, code, schema):
         sub = commands.add_parser(function.__name__, help=function.__doc__.splitlines()[0])
         sub.set_defaults(command=function)
         sub.add_argument("--results", type=Path, default=Path("results"), help="folder of the store (default: results)")
-        if function in (plan, run):
+        if function in (plan, run, provenance):
             sub.add_argument("target", nargs="*", help="tables and figures (default: `all` of the configuration)")
+        if function in (plan, run, provenance, disk, clean):
             sub.add_argument("--config", type=Path, default=TOP / "config.yaml", help="base configuration")
             sub.add_argument("--configfile", type=Path, nargs="+", default=[], help="overlays, in order")
+        if function is provenance:
+            sub.add_argument("--out", type=Path, help="the file (default: ro-crate-metadata.json in the store)")
+        elif function is clean:
+            sub.add_argument("--yes", action="store_true", help="delete it; without, it is only said")
         elif function is explain:
             sub.add_argument("file", type=Path, help="a table, a figure, or a file or folder of an artefact")
         elif function is pin:

@@ -1,0 +1,28 @@
+"""A store for tests of looking at stores: the artefacts of a plan, finished, with small made-up files."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from guidance_study.recipes import Artefact
+from guidance_study.store import Store
+
+RUN = {
+    "seconds": 90.5,
+    "started": "2025-01-31T23:59:00Z",
+    "peak_memory_mib": 100.0,
+    "commit": "0123abc",
+    "packages": {"python": "3.11.7", "numpy": "2.0"},
+    "hardware": {"host": "lab1", "cpu": "a CPU", "cores": 8, "device": "cpu"},
+    "processes": 1,
+}
+
+
+def fill(root: Path, artefacts: Iterable[Artefact]) -> Store:
+    """Write each artefact; its files hold its address and their name."""
+    store = Store(root)
+    for artefact in artefacts:
+        described = {"recipe": artefact.recipe, "key": artefact.key, "facts": {}, "run": RUN}
+        with store.write(artefact.address, lambda described=described: described) as out:
+            for name in artefact.spec.files:
+                (out / name).write_text(f"{artefact.address} {name}")
+    return store
