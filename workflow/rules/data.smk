@@ -4,12 +4,12 @@ localrules:
 
 rule download:
     # Raw files and weights that the configuration names and that are not there yet; where there is internet.
+    log:
+        f"{book.results}/logs/download.log",
     conda:
         book.environment
     params:
         files=book.downloads(),
-    log:
-        f"{book.results}/logs/download.log",
     script:
         "../scripts/download.py"
 
