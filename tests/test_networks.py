@@ -113,6 +113,39 @@ def test_unet_names_and_shapes_are_those_of_the_public_checkpoints():
     assert "output_blocks.20.0.in_layers.0.weight" not in state
 
 
+def layer(name, *weight):
+    return {f"{name}.weight": weight, f"{name}.bias": weight[:1]}
+
+
+def residual(name, inputs, outputs):
+    """The parameters of one residual block of guided-diffusion; the embedding has 512 channels."""
+    found = layer(f"{name}.in_layers.0", inputs) | layer(f"{name}.in_layers.2", outputs, inputs, 3, 3)
+    found |= layer(f"{name}.emb_layers.1", outputs, 512)
+    found |= layer(f"{name}.out_layers.0", outputs) | layer(f"{name}.out_layers.3", outputs, outputs, 3, 3)
+    return found if inputs == outputs else found | layer(f"{name}.skip_connection", outputs, inputs, 1, 1)
+
+
+@pytest.mark.parametrize("rows", [0, 11])
+def test_a_state_dict_of_guided_diffusion_loads_by_name(rows):
+    known = layer("time_embed.0", 512, 128) | layer("time_embed.2", 512, 512)
+    known |= {"label_emb.weight": (rows, 512)} if rows else {}
+    known |= layer("input_blocks.0.0", 128, 1, 3, 3) | layer("input_blocks.3.0.op", 128, 128, 3, 3)
+    for block, widths in {1: (128, 128), 2: (128, 128), 4: (128, 256), 5: (256, 256)}.items():
+        known |= residual(f"input_blocks.{block}.0", *widths)
+    known |= residual("middle_block.0", 256, 256) | residual("middle_block.2", 256, 256)
+    known |= layer("middle_block.1.norm", 256) | layer("middle_block.1.qkv", 768, 256, 1)
+    known |= layer("middle_block.1.proj_out", 256, 256, 1)
+    for block, (inputs, skip, width) in enumerate(
+        [(256, 256, 256), (256, 256, 256), (256, 128, 256), (256, 128, 128), (128, 128, 128), (128, 128, 128)]
+    ):
+        known |= residual(f"output_blocks.{block}.0", inputs + skip, width)
+    known |= layer("output_blocks.2.1.conv", 256, 256, 3, 3) | layer("out.0", 128) | layer("out.2", 1, 128, 3, 3)
+    with torch.device("meta"):
+        network = build(MNIST, (1, 28, 28), rows)
+        assert {name: tuple(value.shape) for name, value in network.state_dict().items()} == known
+        network.load_state_dict({name: torch.empty(shape) for name, shape in known.items()}, strict=True)
+
+
 def test_timestep_embedding_is_cosines_then_sines():
     embedding = timestep_embedding(torch.tensor([0.0, 2.0, 999.5]), 4)
     t = torch.tensor([0.0, 2.0, 999.5])

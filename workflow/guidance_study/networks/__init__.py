@@ -12,28 +12,31 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import nn
 
-DENOISERS = ("residual_mlp", "unet")
+DENOISERS = ("residual_mlp", "unet", "song_unet")
 CLASSIFIERS = ("linear", "mlp", "cnn")
 
 
 def build(spec: dict, shape: tuple[int, ...], rows: int) -> nn.Module:
     """Build the denoiser or velocity network that `spec` describes.
 
-    spec: `kind` ("residual_mlp" or "unet") and the keyword arguments of that kind's class.
+    spec: `kind` ("residual_mlp", "unet" or "song_unet") and the keyword arguments of that kind's class.
     shape: the shape of one sample, (2,) for points, (1, 8, 8) for images.
     rows: class-embedding rows, a row for "no class" included where training drops the class; 0: takes no
     class.
 
-    The network's `forward(x, time, label)` takes x (N, *shape) float32, time (N,) float32 in [0, 1000] and
-    label (N,) int64 in [0, rows), None exactly when rows is 0, and returns (N, *shape).
+    The network's `forward(x, time, label)` takes x (N, *shape) float32, time (N,) float32 in [0, 1000] (of a
+    "song_unet": any c_noise) and label (N,) int64 in [0, rows), None exactly when rows is 0, and returns (N,
+    *shape). The last of a "song_unet"'s label values is always "no class".
     ValueError: an unknown kind, a shape that the kind cannot take; TypeError: a field that is missing or
     unknown.
     """
     kind, fields = _kind_and_fields(spec, DENOISERS, "network")
     if kind == "residual_mlp":
         from guidance_study.networks.residual_mlp import ResidualMLP as Network
-    else:
+    elif kind == "unet":
         from guidance_study.networks.unet import UNetModel as Network
+    else:
+        from guidance_study.networks.song_unet import SongUNet as Network
     return Network(tuple(shape), rows, **fields)
 
 

@@ -13,24 +13,21 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from guidance_study.networks.embedding import check_label, timestep_embedding
+from guidance_study.networks.layers import Float32GroupNorm
+from guidance_study.networks.winograd import Conv3x3
 
 
-class GroupNorm32(nn.GroupNorm):
-    """Group normalisation computed in float32 whatever the activations' precision.
+class GroupNorm32(Float32GroupNorm):
+    """gcd(32, channels) groups: 32 in every network of the paper.
 
-    gcd(32, channels) groups: 32 in every network of the paper. Groups of one single channel would subtract
-    exactly the per-channel shift by which a residual block learns its time and class, so networks narrow
-    enough to get them (32 channels and fewer) take groups of four channels. That changes no parameter's
-    shape.
+    Groups of one single channel would subtract exactly the per-channel shift by which a residual block learns
+    its time and class, so networks narrow enough to get them (32 channels and fewer) take groups of four
+    channels. That changes no parameter's shape.
     """
 
     def __init__(self, channels: int):
         groups = math.gcd(32, channels)
         super().__init__(math.gcd(channels, max(1, channels // 4)) if groups == channels else groups, channels)
-
-    def forward(self, x: Tensor) -> Tensor:
-        y = F.group_norm(x.float(), self.num_groups, self.weight.float(), self.bias.float(), self.eps)
-        return y.to(x.dtype)
 
 
 def zeroed(module: nn.Module) -> nn.Module:
@@ -45,7 +42,7 @@ class Upsample(nn.Module):
 
     def __init__(self, channels: int):
         super().__init__()
-        self.conv = nn.Conv2d(channels, channels, 3, padding=1)
+        self.conv = Conv3x3(channels, channels)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.conv(F.interpolate(x, scale_factor=2, mode="nearest"))
@@ -72,16 +69,14 @@ class ResBlock(nn.Module):
     def __init__(self, channels: int, out_channels: int, embedding: int, dropout: float, scale_shift: bool):
         super().__init__()
         self.scale_shift = scale_shift
-        self.in_layers = nn.Sequential(
-            GroupNorm32(channels), nn.SiLU(), nn.Conv2d(channels, out_channels, 3, padding=1)
-        )
+        self.in_layers = nn.Sequential(GroupNorm32(channels), nn.SiLU(), Conv3x3(channels, out_channels))
         width = 2 * out_channels if scale_shift else out_channels
         self.emb_layers = nn.Sequential(nn.SiLU(), nn.Linear(embedding, width))
         self.out_layers = nn.Sequential(
             GroupNorm32(out_channels),
             nn.SiLU(),
             nn.Dropout(dropout),
-            zeroed(nn.Conv2d(out_channels, out_channels, 3, padding=1)),
+            zeroed(Conv3x3(out_channels, out_channels)),
         )
         same = channels == out_channels
         self.skip_connection = nn.Identity() if same else nn.Conv2d(channels, out_channels, 1)
