@@ -1,11 +1,8 @@
 """The whole chain, small, through Snakemake: what runs, what does not run again, and what survives."""
 
 import json
-import os
-import random
 import re
 import shutil
-import signal
 import subprocess
 import time
 
@@ -256,23 +253,6 @@ def test_two_runs_at_once_are_refused(project, tiny, snakemake):
         assert done.returncode != 0
         assert "another run is writing to" in done.stdout
         assert "another run is writing to" in command_line(folder, "run").stderr
-
-
-def test_killed_at_any_moment_it_finishes_with_the_same_bytes(built, project, tiny):
-    """SIGKILL to the whole process group at seeded random moments; then one undisturbed run."""
-    _, expected = built
-    folder, moments = project(tiny, "killed"), random.Random(7)
-    for _ in range(5):
-        with (folder / "run.log").open("w") as log:
-            run = subprocess.Popen(snakemake_command(), cwd=folder, env=environment(), stdout=log, stderr=log,
-                                   start_new_session=True)  # fmt: skip
-            time.sleep(moments.uniform(2, 25))
-            os.killpg(run.pid, signal.SIGKILL)
-            run.wait()
-    done = subprocess.run(snakemake_command(), cwd=folder, env=environment(), capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert digests(folder) == expected
-    assert not any((folder / "results" / ".tmp").iterdir())
 
 
 def test_only_snakemake_killed_its_job_outlives_it_and_the_next_run_finishes(built, project, tiny):

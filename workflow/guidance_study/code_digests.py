@@ -21,7 +21,7 @@ SEAMS = ("datasets", "guidance", "embeddings", "figures", "tables")
 NEUTRAL = (
     "jobs", "progress", "store", "errors", "blas", "recipes", "stages", "plan", "chain", "rulebook", "publishing",
     "rawfiles", "rawfolders", "sizes", "resources",
-    "provenance", "disk", "devices", "distributed",
+    "provenance", "disk", "devices", "distributed", "writing",
 )  # fmt: skip
 
 

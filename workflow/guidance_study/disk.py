@@ -23,7 +23,7 @@ from guidance_study.recipes import KEY_LENGTH, canonical, recipe_key
 from guidance_study.rulebook import Lock, write_index
 from guidance_study.stages import STAGES
 from guidance_study.store import CHECKPOINTS, SCRATCH, SHARDS, DamagedArtefact, Store
-from guidance_study.writing import _alive as alive
+from guidance_study.writing import alive as alive
 from guidance_study.writing import explained
 
 NAME = re.compile(rf".+-([0-9a-f]{{{KEY_LENGTH}}})")  # of an artefact's folder

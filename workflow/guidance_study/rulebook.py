@@ -17,6 +17,7 @@ from guidance_study.recipes import Artefact
 from guidance_study.sizes import images_of
 from guidance_study.stages import STAGES
 from guidance_study.store import RESULTS, SHARDS, atomic_write
+from guidance_study.writing import explained
 
 
 class Rulebook:
@@ -50,10 +51,12 @@ class Rulebook:
 
     def inputs(self, stage: str):
         """Input function: the manifests of what an artefact is made from, and its shards."""
+        from snakemake.io import ancient  # times say nothing: a copied store would be made anew
 
         def files(wildcards) -> list[str]:
             artefact = self._at(stage, wildcards)
-            return [f"{RESULTS}/{a.manifest}" for a in artefact.inputs.values()] + self.shards(artefact)
+            made = [ancient(f"{RESULTS}/{a.manifest}") for a in artefact.inputs.values()]
+            return made + [ancient(marker) for marker in self.shards(artefact)]
 
         return files
 
@@ -67,7 +70,9 @@ class Rulebook:
 
     def shard_inputs(self, wildcards) -> list[str]:
         """The inputs of the artefact that a shard is of."""
-        return [f"{RESULTS}/{a.manifest}" for a in self._at(wildcards.stage, wildcards).inputs.values()]
+        from snakemake.io import ancient
+
+        return [ancient(f"{RESULTS}/{a.manifest}") for a in self._at(wildcards.stage, wildcards).inputs.values()]
 
     def shard_recipe(self, wildcards) -> dict:
         """The recipe of the artefact that a shard is of."""
@@ -132,8 +137,9 @@ class Lock:
         self.root = Path(root)
 
     def __enter__(self):
-        self.root.mkdir(parents=True, exist_ok=True)
-        self._file = (self.root / ".lock").open("w")
+        with explained(self.root / ".lock"):
+            self.root.mkdir(parents=True, exist_ok=True)
+            self._file = (self.root / ".lock").open("w")
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

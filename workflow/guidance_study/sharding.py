@@ -21,6 +21,7 @@ from guidance_study.errors import StudyError
 from guidance_study.jobs import Job
 from guidance_study.progress import track
 from guidance_study.store import atomic_write
+from guidance_study.writing import explained, reserve
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ def rows(job: Job, work: Callable[[Job], Work]) -> list:
         return _merged(job)
     todo = work(job)
     out = np.lib.format.open_memmap(job.out / todo.name, "w+", np.float32, todo.shape)
+    reserve(job.out / todo.name)
     facts = []
     for unit in track(todo.units, len(todo.units), f"units of {todo.name}"):
         out[unit[0] : unit[1]], fact = todo.compute(*unit)
@@ -56,7 +58,7 @@ def shard(job: Job, work: Callable[[Job], Work], i: int, n: int, marker: Path) -
     mine = [todo.units[u] for u in np.array_split(np.arange(len(todo.units)), n)[i]]
     path, digest, facts = marker.parent / todo.name, hashlib.sha256(), []
     start = _prepared(path, todo.shape)
-    with path.open("r+b", buffering=0) as out:
+    with explained(path), path.open("r+b", buffering=0) as out:
         for unit in track(mine, len(mine), f"units of {todo.name}, shard {i} of {n}"):
             found, fact = todo.compute(*unit)
             content = np.ascontiguousarray(found, dtype="<f4").tobytes()

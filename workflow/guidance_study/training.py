@@ -8,7 +8,6 @@ A step waits for nothing: the next step's draws are made while a GPU computes, l
 import contextlib
 import hashlib
 import math
-import os
 import pickle
 import signal
 import threading
@@ -27,6 +26,7 @@ from guidance_study.jobs import setting
 from guidance_study.progress import log, track
 from guidance_study.randomness import torch_seed
 from guidance_study.recipes import canonical
+from guidance_study.writing import atomically
 
 Draws = Callable[[int], tuple[Tensor, ...]]  # step -> tensors on the CPU, a row for each sample of the batch
 STOPS = (signal.SIGTERM, signal.SIGUSR1)  # what schedulers send some time before they kill
@@ -221,7 +221,6 @@ class _Run:
 
         Later ones were of no use when this run started: they go too.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
         state = {
             "belongs": self.belongs,
             "done": done,
@@ -231,11 +230,8 @@ class _Run:
             "losses": self.losses,
         }
         path = self._path(done)
-        scratch = path.with_suffix(f".{os.getpid()}")
-        torch.save(state, scratch)
-        with scratch.open("rb") as stream:
-            os.fsync(stream.fileno())
-        os.replace(scratch, path)  # noqa: PTH105 - the atomic rename
+        with atomically(path) as scratch:
+            torch.save(state, scratch)
         self.good = path
         saved = self._saved()
         kept = saved[: saved.index(path) + 1][-KEPT:]

@@ -129,7 +129,7 @@ def sweep(folder: Path, stem: str) -> None:
     """Remove what killed processes of this machine left in a folder; `stem` may have a star."""
     for leftover in folder.glob(f"{stem}@{socket.gethostname()}@*"):
         pid = leftover.name.rsplit("@", 1)[1]
-        if pid.isdigit() and not _alive(int(pid)):
+        if pid.isdigit() and not alive(int(pid)):
             with contextlib.suppress(OSError):
                 shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
 
@@ -139,8 +139,11 @@ def sync(path: Path) -> None:
         os.fsync(stream.fileno())
 
 
-def _alive(pid: int) -> bool:
-    try:
+def alive(pid: int) -> bool:
+    """Whether a process of this machine runs; one that ended and that nobody asked about yet (a zombie) does not."""
+    with contextlib.suppress(OSError, IndexError):
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in ("Z", "X")
+    try:  # elsewhere than on Linux
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
