@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from guidance_study import inverted_file, neighbours
+from guidance_study.errors import StudyError
 
 
 @pytest.fixture
@@ -39,5 +40,5 @@ def test_small_classes_are_searched_exactly(data):
 
 
 def test_too_few_rows_in_the_searched_lists_is_said(data):
-    with pytest.raises(ValueError, match="search more of them"):
+    with pytest.raises(StudyError, match="search more of them"):
         inverted_file.class_neighbours(*data, 200, lists=32, probes=1)

@@ -208,10 +208,11 @@ def test_the_papers_studies_are_planned_without_any_data(tmp_path, monkeypatch):
     lines = list(status(plan, plan.study.all, tmp_path / "results"))
     assert lines[-1].startswith("0 exists, ")
     missing = [line for line in lines if line.startswith("missing for ")]
+    download = "run: snakemake --cores 1 download (with the same --configfile), or get https://"
     for said in (
-        "mnist/train-images-idx3-ubyte.gz' is missing; run: snakemake --cores 1 download, or get https://",
-        "cifar-10-python.tar.gz' is missing; run: snakemake --cores 1 download, or get https://",
-        "inception-2015-12-05.pt' is missing; run: snakemake --cores 1 download, or get https://",
+        f"mnist/train-images-idx3-ubyte.gz' is missing; {download}",
+        f"cifar-10-python.tar.gz' is missing; {download}",
+        f"inception-2015-12-05.pt' is missing; {download}",
         "edm-cifar10-32x32-cond-vp.safetensors' is missing; put it there, then run: python -m guidance_study pin",
         "folder 'data/imagenet' is missing; put the images there as <class>/<image>",
     ):

@@ -132,7 +132,7 @@ def test_missing_says_what_to_do(tmp_path):
     assert f"put the file with SHA-256 {SHA} there" in RawFile(path, SHA).missing()
     assert f"then run: python -m guidance_study pin {path}" in RawFile(path).missing()
     assert (
-        "run: snakemake --cores 1 download, or get http://x and put it there"
+        "run: snakemake --cores 1 download (with the same --configfile), or get http://x and put it there"
         in RawFile(path, SHA, ("http://x",)).missing()
     )
     path.write_bytes(CONTENT)

@@ -249,3 +249,26 @@ def test_what_does_not_fit_says_so():
         small(rows=0)(x, time, label)
     with pytest.raises(ValueError, match="no augmentation labels"):
         small(augment_dim=0)(x, time, label, augment)
+
+
+def test_a_pretrained_base_loads_with_the_releases_filters(tmp_path):
+    """The stage that takes the authors' checkpoint as it is converted: their filters are in it, and are left out."""
+    from guidance_study.config.weights import Weights
+    from guidance_study.errors import StudyError
+    from guidance_study.networks.song_unet import SongUNet
+    from guidance_study.stages.denoiser import loaded
+    from guidance_study.store import sha256
+    from safetensors.torch import save_file
+
+    small = {"model_channels": 8, "channel_mult": [1, 2], "num_blocks": 1, "attn_resolutions": [], "dropout": 0.0}
+    network = SongUNet((3, 8, 8), 3, augment_dim=9, **small)
+    state = {name: torch.randn_like(value) for name, value in network.state_dict().items()}
+    filters = {f"enc.4x4_down.{layer}.resample_filter": torch.full((1, 1, 2, 2), 0.25) for layer in ("conv0", "skip")}
+    path = tmp_path / "edm.safetensors"
+    save_file(state | filters, path)
+    found = loaded(network, Weights(path=str(path), sha256=sha256(path)))
+    assert found.keys() == state.keys()
+    assert all(torch.equal(found[name], state[name]) for name in state)
+    save_file(state | {name: value * 2 for name, value in filters.items()}, path)
+    with pytest.raises(StudyError, match=r"edm\.safetensors' holds no weights of SongUNet"):
+        loaded(network, Weights(path=str(path), sha256=sha256(path)))

@@ -7,6 +7,7 @@ ties go to the smaller index, as in the exact search. How often the answer misse
 import faiss
 import numpy as np
 
+from guidance_study.errors import StudyError
 from guidance_study.neighbours import MARGIN, Neighbours, distances
 from guidance_study.neighbours import class_neighbours as exact
 from guidance_study.randomness import generator
@@ -24,12 +25,13 @@ def class_neighbours(queries: np.ndarray, query_labels: np.ndarray, bank: np.nda
     Classes with fewer than SMALLEST rows a list are searched exactly.
     """
     index, distance = np.empty((len(queries), k), dtype=np.int64), np.empty((len(queries), k))
-    for label in np.unique(query_labels):
+    classes, counts = np.unique(bank_labels, return_counts=True)
+    few = np.isin(query_labels, classes[counts < SMALLEST * lists])
+    if few.any():
+        found = exact(np.asarray(queries[few]), query_labels[few], bank, bank_labels, k)
+        index[few], distance[few] = found.index, found.distance
+    for label in np.unique(query_labels[~few]):
         asked, rows = np.flatnonzero(query_labels == label), np.flatnonzero(bank_labels == label)
-        if len(rows) < SMALLEST * lists:
-            found = exact(queries[asked], query_labels[asked], bank, bank_labels, k)
-            index[asked], distance[asked] = found.index, found.distance
-            continue
         candidates = _search(queries, asked, bank, rows, k, lists, probes)
         index[asked], distance[asked] = _ranked(queries, asked, bank, candidates, k)
     some = np.linspace(0, len(queries) - 1, min(CHECKED, len(queries))).astype(np.int64)
@@ -61,10 +63,10 @@ def _search(queries, asked, bank, rows, k: int, lists: int, probes: int) -> np.n
 
 
 def _ranked(queries, asked, bank, candidates: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """The k best candidates by their float64 distance, ties by index. ValueError if a query has fewer than k."""
+    """The k best candidates by their float64 distance, ties by index. StudyError if a query has fewer than k."""
     missing = candidates < 0
     if (~missing).sum(axis=1).min() < k:
-        raise ValueError(
+        raise StudyError(
             f"the searched lists hold fewer than k = {k} rows for some query; search more of them (probes)"
         )
     safe = np.where(missing, candidates[:, :1], candidates)

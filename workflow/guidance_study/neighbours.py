@@ -240,8 +240,7 @@ def _gpu():
         return None
     from guidance_study.devices import claim  # and torch with it, which a FAISS for CPUs does without
 
-    claim()
-    if faiss.get_num_gpus() < 1:
+    if not claim() or faiss.get_num_gpus() < 1:
         return None
     return faiss.StandardGpuResources()
 

@@ -134,7 +134,8 @@ class RawFile:
 
     def _remedy(self) -> str:
         if self.urls:
-            return f"run: snakemake --cores 1 download, or get {self.urls[0]} and put it there"
+            command = "snakemake --cores 1 download (with the same --configfile)"
+            return f"run: {command}, or get {self.urls[0]} and put it there"
         if self.digest != UNPINNED:
             return f"put the file with SHA-256 {self.digest} there"
         return f"put it there, then run: python -m guidance_study pin {self.path}"

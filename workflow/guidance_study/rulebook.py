@@ -9,7 +9,7 @@ from pathlib import Path
 from guidance_study import code_digests, resources
 from guidance_study.config.study import Study
 from guidance_study.errors import StudyError
-from guidance_study.jobs import SETTINGS
+from guidance_study.jobs import SETTINGS, TRAINING
 from guidance_study.plan import Plan
 from guidance_study.publishing import publish_all
 from guidance_study.rawfiles import export_places
@@ -84,7 +84,21 @@ class Rulebook:
 
     def mem_mb(self, stage: str | None = None):
         """Resource function: main memory. Without a stage, here and below: of a shard, which names it."""
-        return lambda wildcards, attempt: resources.mem_mb(self._at(stage or wildcards.stage, wildcards), attempt)
+
+        def megabytes(wildcards, attempt: int) -> int:
+            artefact = self._at(stage or wildcards.stage, wildcards)
+            return self._processes(artefact) * resources.mem_mb(artefact, attempt)
+
+        return megabytes
+
+    def _processes(self, artefact: Artefact) -> int:
+        """Processes that a job trains in."""
+        training = artefact.params.get("training") if artefact.stage in TRAINING else None
+        return min(self.plan.study.execution.devices, training["batch"]) if training else 1
+
+    def training_threads(self, stage: str):
+        """Threads function of a training stage: those of each of its processes."""
+        return lambda wildcards: self.threads * self._processes(self._at(stage, wildcards))
 
     def runtime(self, stage: str | None = None):
         """Resource function: minutes."""
@@ -102,7 +116,7 @@ class Rulebook:
 
         def count(wildcards) -> int:
             artefact = self._at(stage or wildcards.stage, wildcards)
-            return 0 if stage and self.shards(artefact) else resources.gpus(artefact)
+            return 0 if stage and self.shards(artefact) else self._processes(artefact) * resources.gpus(artefact)
 
         return count
 

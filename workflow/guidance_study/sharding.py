@@ -1,7 +1,8 @@
 """Rows of one large array, computed unit by unit, by one job or by several shards that any node can take.
 
 Shards write into one file, each its own rows, and a small marker; the job that finishes the artefact links that file
-into it, so that merging copies nothing. Units are the same however many shards there are.
+into it, so that merging copies nothing. The blocks of an
+adaptive solver are the same however many shards there are; batches of other work are not, and change rounding alone.
 """
 
 import contextlib

@@ -1,11 +1,10 @@
 """How many images an artefact is of and about how large it will be, from its recipe, before anything is made."""
 
-import math
-
+from guidance_study import resources
 from guidance_study.recipes import Artefact
 
 FLOAT32 = 4
-DIMENSIONS = {"inception": 2048}  # of spaces whose features are of one size
+ARRAYS = ("dataset", "samples", "features", "postprocessed", "neighbours")
 
 
 def images_of(artefact: Artefact) -> int:
@@ -22,16 +21,8 @@ def images_of(artefact: Artefact) -> int:
 
 
 def expected_bytes(artefact: Artefact) -> int:
-    """About how large an artefact's arrays will be; 0 where they are small or it is not known."""
-    images = images_of(artefact)
-    if artefact.stage == "features":
-        return images * DIMENSIONS.get(artefact.params["embedding"]["kind"], 0) * FLOAT32
-    if images:
-        samples = artefact if artefact.stage == "samples" else artefact.inputs["samples"]
-        return images * math.prod(samples.inputs["denoiser"].params["shape"]) * FLOAT32
-    if artefact.stage == "neighbours":
-        return images_of(artefact.inputs["samples"]) * artefact.params["k"] * 16
-    return 0
+    """About how large an artefact's arrays will be; 0 where they are small."""
+    return FLOAT32 * resources.rows(artefact) * resources.numbers(artefact) if artefact.stage in ARRAYS else 0
 
 
 def readable(size: float) -> str:

@@ -8,7 +8,7 @@ rule denoiser:
         book.log("denoiser"),
     conda:
         book.environment
-    threads: book.threads
+    threads: book.training_threads("denoiser")
     resources:
         mem_mb=book.mem_mb("denoiser"),
         runtime=book.runtime("denoiser"),
@@ -29,7 +29,7 @@ rule classifier:
         book.log("classifier"),
     conda:
         book.environment
-    threads: book.threads
+    threads: book.training_threads("classifier")
     resources:
         mem_mb=book.mem_mb("classifier"),
         runtime=book.runtime("classifier"),
@@ -50,7 +50,7 @@ rule postprocessor:
         book.log("postprocessor"),
     conda:
         book.environment
-    threads: book.threads
+    threads: book.training_threads("postprocessor")
     resources:
         mem_mb=book.mem_mb("postprocessor"),
         runtime=book.runtime("postprocessor"),

@@ -15,12 +15,24 @@ def download(snakemake) -> None:
     from guidance_study.rawfiles import RawFile
 
     files = [RawFile(Path(path), sha256, tuple(urls)) for path, sha256, urls in snakemake.params.files]
-    _logged(snakemake, lambda: [file.fetch() for file in files])
+
+    def work() -> None:
+        failed = []
+        for file in files:  # one that cannot be had stops no other
+            try:
+                file.fetch()
+            except StudyError as error:
+                failed.append(str(error))
+        if failed:
+            raise StudyError("; ".join(failed))
+
+    _logged(snakemake, work)
 
 
 def run(snakemake) -> None:
     """Make the artefact that a rule's job asks for; a StudyError becomes one sentence in the log."""
-    jobs.prepare_process(snakemake.threads)
+    several = jobs.setting("devices", 1) if snakemake.params.recipe["stage"] in jobs.TRAINING else 1
+    jobs.prepare_process(max(1, snakemake.threads // several))
     address = str(Path(snakemake.output[0]).parent.relative_to(RESULTS))
     shards = [Path(path) for path in snakemake.input if Path(path).is_relative_to(Path(RESULTS, SHARDS))]
     _logged(snakemake, lambda: jobs.run_job(snakemake.params.recipe, address, Path(RESULTS), shards))

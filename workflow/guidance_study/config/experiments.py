@@ -31,7 +31,7 @@ class Evaluation(Spec):
         5, ge=1, le=9, description="neighbour whose distance is a ball's radius, for precision to coverage (our guess)"
     )
     manifold_n: int = Field(
-        10000, ge=10, description="images of a set, the first ones, that precision to coverage look at (our guess)"
+        10000, ge=10, description="images of a set, evenly spread, that precision to coverage look at (our guess)"
     )
     copy_quantile: float = Field(
         0.01, gt=0, lt=1, description="near copies: closer than this share of real images is to another (our guess)"
@@ -52,8 +52,11 @@ class IVF(Spec):
     """An inverted-file index: only the rows in some of its lists are looked at; recall is measured and stored."""
 
     kind: Literal["ivf"]
-    lists: PositiveInt = Field(1024, description="lists that the bank is clustered into (our guess)")
-    probes: PositiveInt = Field(32, description="lists that are searched for a query (our guess)")
+    lists: PositiveInt = Field(
+        64,
+        description="lists that a class is clustered into; exact for fewer than 39 rows a list (our guess)",
+    )
+    probes: PositiveInt = Field(8, description="lists that are searched for a query (our guess)")
 
 
 Search = Exact | IVF

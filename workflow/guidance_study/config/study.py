@@ -13,7 +13,7 @@ from guidance_study.config.training import Classifier, Model, Postprocessor, Pro
 
 
 class Execution(Spec):
-    """How jobs run. Nothing here can change a result beyond rounding, so nothing here is part of an address."""
+    """How jobs run, no part of an address: results change by rounding alone (by `devices` masks of dropout too)."""
 
     threads: PositiveInt = Field(1, description="CPU threads of a job (our guess)")
     checkpoint_seconds: float = Field(

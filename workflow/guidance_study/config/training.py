@@ -127,7 +127,10 @@ class Model(Spec):
     )
     flip: bool = Field(False, description="mirror images at random in training (recovered for Tab. S1: true)")
     augment: float = Field(
-        0.0, ge=0, le=1, description="probability of each of EDM's augmentations, told to the network (EDM's: 0.12)"
+        0.0,
+        ge=0,
+        le=1,
+        description="probability of EDM's augmentations but the mirror (EDM's: 0.12)",
     )
     training: Training | None = Field(None, description="how the base model is trained; null: it is not")
     weights: Weights | None = Field(None, description="pretrained weights in place of training (paper, Tab. 2)")

@@ -150,7 +150,7 @@ class SongUNet(nn.Module):
         levels = [(shape[1] >> level, mult * model_channels) for level, mult in enumerate(channel_mult)]
         skips = self._build_encoder(shape[0], levels, num_blocks, attn_resolutions)
         self._build_decoder(shape[0], levels, num_blocks, attn_resolutions, skips)
-        self.register_load_state_dict_pre_hook(_drop_filters)
+        self.register_load_state_dict_pre_hook(drop_filters)
 
     def _block(self, channels: int, out_channels: int, **options) -> UNetBlock:
         return UNetBlock(channels, out_channels, self.embedding, self.dropout, **options)
@@ -232,7 +232,7 @@ def _check(shape: tuple[int, ...], rows: int, levels: int, model_channels: int) 
         raise ValueError(f"model_channels of a SongUNet must be a multiple of 4, not {model_channels}")
 
 
-def _drop_filters(network: nn.Module, state: dict[str, Tensor], prefix: str, *_) -> None:
+def drop_filters(network: nn.Module, state: dict[str, Tensor], prefix: str = "", *_) -> None:
     """Leave out the release's "resample_filter" buffers, constants of its up- and downsampling: a 2 x 2 mean."""
     for name in [n for n in state if n.startswith(prefix) and n.endswith(".resample_filter")]:
         found = state.pop(name)

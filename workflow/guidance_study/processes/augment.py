@@ -1,7 +1,8 @@
 """EDM's augmentations (Karras et al. 2022, App. F.2 and Tab. 6): images are moved, and the network is told how.
 
 Eight numbers a_0..a_7 say what happened to an image, all 0 where nothing did: mirror x, mirror y (0 or 1), log-scale,
-angle, axis and strength of a stretch, shift x, shift y. Our one deviation: a single bicubic resampling with reflected
+angle, axis and strength of a stretch, shift x, shift y. As in EDM's CIFAR-10 training, mirror x is drawn for every
+image, and the axis of a stretch is turned for half of them. Our deviation: a single bicubic resampling with reflected
 borders in place of EDM's band-limited one.
 """
 
@@ -16,12 +17,14 @@ TOLD = 9  # numbers that the network is told
 
 
 def draws(source: np.random.Generator, batch: int, probability: float) -> np.ndarray:
-    """a (batch, 8) float32; each of the seven augmentations is used with this probability (the stretch has two a's)."""
+    """a (batch, 8) float32; each augmentation but mirror x is used with this probability (the stretch has two a's)."""
     flips = source.integers(2, size=(batch, 2))
     angles = source.uniform(-np.pi, np.pi, size=(batch, 2))
     normals = source.standard_normal((batch, 4))
     a = np.concatenate([flips, normals[:, :1], angles, normals[:, 1:]], axis=1)
     used = source.random((batch, 7)) < probability
+    used[:, 0] = True
+    a[:, 4] *= source.random(batch) < 0.5
     return (a * used[:, [0, 1, 2, 3, 4, 4, 5, 6]]).astype(np.float32)
 
 

@@ -123,7 +123,7 @@ def notes(rows: pd.DataFrame, contents: list[dict], params: dict) -> list[str]:
         )
     first = next(iter(settings.values()))
     if set(spec["metrics"]) & {"precision", "recall", "density", "coverage"}:
-        most = f" of the first {first['manifold_n']} images" if size > first["manifold_n"] else ""
+        most = f" of {first['manifold_n']} images of a set" if size > first["manifold_n"] else ""
         sentences.append(f"Precision to coverage: balls that reach the neighbour number {first['manifold_k']}{most}.")
     if "near_copies" in spec["metrics"]:
         sentences.append(

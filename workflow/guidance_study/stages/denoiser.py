@@ -7,13 +7,16 @@ from torch import Tensor
 from guidance_study import networks, processes
 from guidance_study.config.weights import Weights
 from guidance_study.embeddings.pretrained import filled, read
+from guidance_study.errors import StudyError
 from guidance_study.jobs import Job
 from guidance_study.models import placed, save_weights, set_up
+from guidance_study.networks.song_unet import drop_filters
 from guidance_study.processes import augment
 from guidance_study.randomness import generator, torch_seed
 from guidance_study.training import fit
 
 PURPOSE = "train/denoiser"
+RESIDENT = 8 * 2**30  # bytes of training data up to which they are kept on the device
 
 
 def make(job: Job) -> None:
@@ -34,7 +37,12 @@ def make(job: Job) -> None:
 def loaded(network, weights: Weights) -> dict[str, Tensor]:
     """A state dict for the network from a safetensors file from outside. Raises StudyError if it is for another one."""
     path = weights.file.verified()
-    return filled(network, read(path), path, type(network).__name__).state_dict()
+    state = read(path)
+    try:
+        drop_filters(network, state)  # constants of EDM's release; other networks have none
+    except ValueError as error:
+        raise StudyError(f"'{path}' holds no weights of {type(network).__name__}: {error}") from None
+    return filled(network, state, path, type(network).__name__).state_dict()
 
 
 def train(job: Job, network) -> tuple[dict[str, Tensor], Tensor]:
@@ -42,21 +50,24 @@ def train(job: Job, network) -> tuple[dict[str, Tensor], Tensor]:
     params, device = job.params, next(network.parameters()).device
     process = processes.build(params["process"])
     model = process.denoiser(network)
-    data = torch.from_numpy(np.load(job.inputs["dataset"].path / "train.npy")).to(device)
+    images = np.load(job.inputs["dataset"].path / "train.npy", mmap_mode="r")
+    resident = torch.from_numpy(np.array(images)).to(device) if images.nbytes <= RESIDENT else None
     labels = torch.from_numpy(np.load(job.inputs["dataset"].path / "train_labels.npy")).to(device)
     dropped = params["class_dropout"] is not None
 
     def draws(step: int) -> tuple[Tensor, ...]:
         draw, batch = generator(params["seed"], PURPOSE, step), params["training"]["batch"]
-        rows, t = draw.integers(len(data), size=batch), process.times(draw, batch)
-        noise = draw.standard_normal((batch, *data.shape[1:]), dtype=np.float32)
+        rows, t = draw.integers(len(images), size=batch), process.times(draw, batch)
+        noise = draw.standard_normal((batch, *images.shape[1:]), dtype=np.float32)
         free = draw.random(batch) < params["class_dropout"] if dropped else np.zeros(batch, dtype=bool)
         mirrored = draw.random(batch) < 0.5 if params["flip"] else np.zeros(batch, dtype=bool)
         moves = augment.draws(draw, batch, params["augment"]) if params["augment"] else np.zeros((batch, 0), np.float32)
-        return tuple(torch.from_numpy(a) for a in (rows, t, noise, free, mirrored, moves))
+        chosen = rows if resident is not None else images[rows]  # too many for the device: read as they are drawn
+        return tuple(torch.from_numpy(a) for a in (chosen, rows, t, noise, free, mirrored, moves))
 
-    def loss(rows: Tensor, t: Tensor, noise: Tensor, free: Tensor, mirrored: Tensor, moves: Tensor) -> Tensor:
-        x0 = data[rows]
+    def loss(chosen: Tensor, rows: Tensor, t: Tensor, noise: Tensor, free: Tensor, mirrored: Tensor,
+             moves: Tensor) -> Tensor:  # fmt: skip
+        x0 = chosen if resident is None else resident[chosen]
         if params["flip"]:
             x0 = torch.where(mirrored.reshape(-1, 1, 1, 1), x0.flip(-1), x0)
         told = ()

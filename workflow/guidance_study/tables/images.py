@@ -65,6 +65,8 @@ class ImageTable(Spec):
                 f"configuration key '{at}.paper' has the value '{self.paper}': the paper has Fréchet distances in one"
                 " space, so metrics must be [frechet] and spaces one"
             )
+        if self.paper and "train" not in self.references:
+            raise ValueError(f"configuration key '{at}.references' needs 'train', which the paper's distances are to")
         if "near_copies" in self.metrics and "train" not in self.references:
             raise ValueError(f"configuration key '{at}.references' needs 'train' where near_copies are tabulated")
         comparable(f"{at}.experiments", {name: self._compared(name, study) for name in self.experiments})
