@@ -68,6 +68,7 @@ class Judge:
         self.spaces += [Pretrained(job, name) for name in job.params["spaces"]]
         self.pixels = self.images["train"].reshape(len(self.images["train"]), -1)
         self.threshold = copy_threshold(self.pixels, job.params["copy_quantile"])
+        self.of_class: dict[tuple, Gaussian] = {}
 
     def measure(self, images: np.ndarray, seen: dict[str, np.ndarray], labels: np.ndarray) -> list[dict]:
         """[{metric, space, reference, label, value}] of a block: images (n, *shape), features by space, labels."""
@@ -93,8 +94,10 @@ class Judge:
     def _by_class(self, space, mine: np.ndarray, labels: np.ndarray, part: str) -> list[tuple]:
         found = []
         for label in np.unique(labels):
-            real = Gaussian.of(np.asarray(space.real[part])[self.labels[part] == label])
-            distance = frechet_distance(Gaussian.of(mine[labels == label]), real)
+            key = space.name, part, label
+            if key not in self.of_class:  # the same for every set of images
+                self.of_class[key] = Gaussian.of(space.real[part][self.labels[part] == label])
+            distance = frechet_distance(Gaussian.of(mine[labels == label]), self.of_class[key])
             found.append(("frechet", space.name, part, int(label), distance))
         return found
 
