@@ -7,6 +7,7 @@ import torch
 from guidance_study.networks import build, build_classifier
 from guidance_study.networks.embedding import FourierFeatures, timestep_embedding
 from guidance_study.networks.unet import AttentionBlock
+from random_weights import drawn
 
 MLP = {
     "kind": "residual_mlp",
@@ -49,15 +50,6 @@ CLASSIFIERS = {
 @pytest.fixture(autouse=True)
 def seeded():
     torch.manual_seed(0)
-
-
-def randomised(network):
-    """The network with every parameter drawn anew, for a zero-initialised layer hides what lies before it."""
-    with torch.no_grad():
-        for parameter in network.parameters():
-            fan_in = parameter[0].numel() if parameter.dim() > 1 else 1
-            parameter.normal_(std=1 / math.sqrt(fan_in))
-    return network
 
 
 def batch(shape, n=5):
@@ -166,7 +158,7 @@ def test_fourier_features_are_fixed_saved_and_of_unit_modulus():
 
 
 def test_attention_is_an_explicit_softmax_over_interleaved_heads():
-    block, x = randomised(AttentionBlock(16, num_heads=2, num_head_channels=-1)), torch.randn(3, 16, 4, 2)
+    block, x = drawn(AttentionBlock(16, num_heads=2, num_head_channels=-1)), torch.randn(3, 16, 4, 2)
     qkv = block.qkv(block.norm(x).reshape(3, 16, 8))
     heads = []
     for head in range(2):
@@ -188,7 +180,7 @@ def test_output_starts_at_exactly_zero(name):
 @pytest.mark.parametrize("name", DENOISERS)
 def test_gradients_reach_every_parameter(name):
     spec, shape = DENOISERS[name]
-    network = randomised(build(spec, shape, 3))
+    network = drawn(build(spec, shape, 3))
     (network(*batch(shape)) * torch.randn(5, *shape)).sum().backward()
     assert [n for n, p in network.named_parameters() if p.grad is None or not p.grad.abs().max() > 1e-6] == []
 
@@ -196,14 +188,14 @@ def test_gradients_reach_every_parameter(name):
 @pytest.mark.parametrize("name", DENOISERS)
 def test_time_and_class_both_matter(name):
     spec, shape = DENOISERS[name]
-    network, (x, time, label) = randomised(build(spec, shape, 3)), batch(shape)
+    network, (x, time, label) = drawn(build(spec, shape, 3)), batch(shape)
     y = network(x, time, label)
     assert (y - network(x, (time + 300) % 1000, label)).abs().max() > 1e-3
     assert (y - network(x, time, (label + 1) % 3)).abs().max() > 1e-3
 
 
 def test_a_narrow_residual_block_hears_its_embedding():
-    block = randomised(build(UNET, (1, 8, 8), 3)).input_blocks[1][0]  # 32 channels: groups of one would cancel it
+    block = drawn(build(UNET, (1, 8, 8), 3)).input_blocks[1][0]  # 32 channels: groups of one would cancel it
     x = torch.randn(2, 32, 8, 8)
     assert (block(x, torch.randn(2, 128)) - block(x, torch.randn(2, 128))).abs().max() > 1e-2
 
@@ -211,13 +203,13 @@ def test_a_narrow_residual_block_hears_its_embedding():
 @pytest.mark.parametrize("name", DENOISERS)
 def test_a_sample_does_not_depend_on_its_batch(name):
     spec, shape = DENOISERS[name]
-    network, (x, time, label) = randomised(build(spec, shape, 3)).eval(), batch(shape)
+    network, (x, time, label) = drawn(build(spec, shape, 3)).eval(), batch(shape)
     alone = torch.cat([network(x[i : i + 1], time[i : i + 1], label[i : i + 1]) for i in range(len(x))])
     torch.testing.assert_close(network(x, time, label), alone, atol=1e-5, rtol=1e-5)
 
 
 def test_unet_gives_the_same_in_channels_last():
-    network, (x, time, label) = randomised(build(UNET, (1, 8, 8), 3)).eval(), batch((1, 8, 8))
+    network, (x, time, label) = drawn(build(UNET, (1, 8, 8), 3)).eval(), batch((1, 8, 8))
     expected = network(x, time, label)
     last = network.to(memory_format=torch.channels_last)(x.to(memory_format=torch.channels_last), time, label)
     torch.testing.assert_close(last, expected, atol=1e-4, rtol=1e-4)
@@ -252,7 +244,7 @@ def test_what_cannot_be_built_says_so():
 @pytest.mark.parametrize("noisy", [False, True])
 @pytest.mark.parametrize("kind", CLASSIFIERS)
 def test_classifiers(kind, noisy):
-    network = randomised(build_classifier(CLASSIFIERS[kind], (1, 8, 8), 10, noisy)).eval()
+    network = drawn(build_classifier(CLASSIFIERS[kind], (1, 8, 8), 10, noisy)).eval()
     x, time, _ = batch((1, 8, 8))
     given = (x, time) if noisy else (x,)
     logits, features = network(*given), network.features(*given)

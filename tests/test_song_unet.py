@@ -6,6 +6,7 @@ import pytest
 import torch
 from guidance_study.networks import build
 from guidance_study.networks.song_unet import UNetBlock, noise_embedding
+from random_weights import drawn
 from torch.nn import functional as F
 
 CIFAR = {
@@ -35,17 +36,8 @@ def seeded():
     torch.manual_seed(0)
 
 
-def randomised(network):
-    """Every parameter drawn anew: what starts as almost nothing hides what lies before it."""
-    with torch.no_grad():
-        for parameter in network.parameters():
-            fan_in = parameter[0].numel() if parameter.dim() > 1 else 1
-            parameter.normal_(std=1 / math.sqrt(fan_in))
-    return network
-
-
 def small(rows=ROWS, **fields):
-    return randomised(build({**SMALL, **fields}, SHAPE, rows)).eval()
+    return drawn(build({**SMALL, **fields}, SHAPE, rows)).eval()
 
 
 def batch(n=4):
@@ -156,8 +148,8 @@ def test_a_resampling_block_is_its_formula_with_the_releases_filter(resample):
 
 
 def test_attention_is_an_explicit_softmax_over_interleaved_channels():
-    plain = randomised(UNetBlock(16, 16, 32, 0.0))
-    attending = randomised(UNetBlock(16, 16, 32, 0.0, attention=True))
+    plain = drawn(UNetBlock(16, 16, 32, 0.0))
+    attending = drawn(UNetBlock(16, 16, 32, 0.0, attention=True))
     attending.load_state_dict(plain.state_dict(), strict=False)
     x, embedding = torch.randn(3, 16, 4, 4), torch.randn(3, 32)
     y = plain(x, embedding)

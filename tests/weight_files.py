@@ -3,14 +3,13 @@
 Each function writes one and returns {path, sha256}, what a configuration says of it.
 """
 
-import math
 from pathlib import Path
 
 import timm
 import torch
 from guidance_study.networks.vae import PosteriorMean
-from guidance_study.randomness import generator
 from guidance_study.store import sha256
+from random_weights import drawn
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -59,16 +58,6 @@ def write_vae(path: Path, old_names: bool = False) -> dict:
         for now, then in {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}.items():
             state = {key.replace(f".{now}.", f".{then}."): value for key, value in state.items()}
     return written(path, state)
-
-
-def drawn(network: nn.Module) -> nn.Module:
-    """The network with every parameter drawn anew by its name: of size 1, so that no part hides another."""
-    with torch.no_grad():
-        for name, parameter in network.named_parameters():
-            fan_in = parameter[0].numel() if parameter.dim() > 1 else 1
-            values = generator(0, name).standard_normal(parameter.shape, dtype="float32") / math.sqrt(fan_in)
-            parameter.copy_(torch.from_numpy(values))
-    return network
 
 
 def written(path: Path, state: dict[str, Tensor]) -> dict:

@@ -22,7 +22,7 @@ MAPPED = ("dataset", "samples", "features", "postprocessed", "statistics", "tabl
 ADAPTIVE = 150  # evaluations of Dopri5 at tight tolerances
 PRETRAINED = 1e11  # operations an image of a pretrained network: DINOv2, the VAE's encoder; Inception needs a tenth
 WIDTH = 2048  # numbers that a pretrained network makes of an image (Inception, ResNet-50); DINOv2: 768
-IMAGENET = 1300  # images a class of a folder of images, as ImageNet has
+IMAGENET, HELD_OUT = 1300, 50  # images a class of a folder of images, as ImageNet has, to train on and held out
 DIGITS = 1797
 
 
@@ -88,16 +88,26 @@ def forward(trained: Artefact) -> float:
 
 def rows(artefact: Artefact) -> int:
     """Samples that an artefact is of; 0 for those of none."""
-    params = artefact.params
     if artefact.stage == "dataset":
-        if "train_counts" in params:
-            return sum(params["train_counts"]) + sum(params["held_out_counts"])
-        if params["kind"] == "image_folder":
-            return IMAGENET * params["classes"]
-        return params["train"] + params["held_out"] if "train" in params else DIGITS
-    if artefact.stage in ("features", "postprocessed", "neighbours"):
-        return rows(artefact.inputs["images" if artefact.stage == "features" else "samples"])
-    return params["n"] if artefact.stage == "samples" else 0
+        return part_rows(artefact, "train") + part_rows(artefact, "held_out")
+    if artefact.stage == "features":
+        images = artefact.inputs["images"]
+        return part_rows(images, artefact.params["part"]) if images.stage == "dataset" else rows(images)
+    if artefact.stage in ("postprocessed", "neighbours"):
+        return rows(artefact.inputs["samples"])
+    return artefact.params["n"] if artefact.stage == "samples" else 0
+
+
+def part_rows(dataset: Artefact, part: str) -> int:
+    """Samples of a part, train or held_out, of a dataset; of a folder of images a guess from its classes."""
+    params = dataset.params
+    if f"{part}_counts" in params:
+        return sum(params[f"{part}_counts"])
+    if params["kind"] == "image_folder":
+        return params["classes"] * (IMAGENET if part == "train" else HELD_OUT)
+    if "train" in params:
+        return params[part]
+    return DIGITS if part == "train" else 0
 
 
 def numbers(artefact: Artefact) -> int:

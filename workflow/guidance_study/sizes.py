@@ -4,20 +4,13 @@ from guidance_study import resources
 from guidance_study.recipes import Artefact
 
 FLOAT32 = 4
+SHARED = ("samples", "features", "postprocessed")  # stages whose rows several jobs can make
 ARRAYS = ("dataset", "samples", "features", "postprocessed", "neighbours")
 
 
 def images_of(artefact: Artefact) -> int:
-    """How many images generations, postprocessed ones or features are of; 0 for the others or where not known."""
-    if artefact.stage == "samples":
-        return artefact.params["n"]
-    if artefact.stage == "postprocessed":
-        return images_of(artefact.inputs["samples"])
-    if artefact.stage == "features":
-        images = artefact.inputs["images"]
-        counts = images.params.get(f"{artefact.params['part']}_counts", [])  # of datasets that say how many they hold
-        return sum(counts) if images.stage == "dataset" else images_of(images)
-    return 0
+    """How many images an artefact that shards may make is of; 0 for the others."""
+    return resources.rows(artefact) if artefact.stage in SHARED else 0
 
 
 def expected_bytes(artefact: Artefact) -> int:

@@ -9,6 +9,8 @@ from guidance_study.config.paths import EXACT
 from guidance_study.config.seams import choice
 from guidance_study.config.training import SamplerSpec
 
+EVALUATOR = "evaluator"  # the space of the evaluation classifier's features
+
 
 class Pool(Spec):
     """Generations on which postprocessors are trained."""

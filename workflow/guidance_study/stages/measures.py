@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 
+from guidance_study.config.experiments import EVALUATOR
 from guidance_study.jobs import Job
 from guidance_study.metrics.frechet import Gaussian, frechet_distance
 from guidance_study.metrics.kernel import kernel_distance
@@ -13,7 +14,6 @@ from guidance_study.progress import log
 from guidance_study.retrieval import Space, retrieved
 
 PARTS = ("train", "held_out")  # of the real data
-EVALUATOR = "evaluator"  # the space of the evaluation classifier's features
 
 
 class Evaluator:

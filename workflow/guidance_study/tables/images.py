@@ -6,11 +6,11 @@ from typing import Literal
 from pydantic import Field
 
 from guidance_study.config.base import Name, Scales, Spec
+from guidance_study.config.experiments import EVALUATOR
 from guidance_study.config.sentences import comparable, distinct, known
 from guidance_study.recipes import shown
 
 PAPER = Path(__file__).parents[2] / "paper_values.yaml"
-EVALUATOR = "evaluator"  # the space of the evaluation classifier's features
 COMPARED = ("blocks", "block_size", "manifold_k", "manifold_n", "copy_quantile", "spaces")
 METRICS = Literal["frechet", "kid", "accuracy", "precision", "recall", "density", "coverage", "near_copies"]
 
