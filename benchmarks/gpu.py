@@ -4,8 +4,8 @@ python benchmarks/gpu.py [--out FILE] [--steps N] [--small]    (--small: tiny si
 
 Seconds a training step of both bases and postprocessors at full network and batch, against torchcfm's UNet in eager
 float32, and with TF32 products, where torchcfm is installed (pip install --no-deps torchcfm); 50k x 50k neighbours;
-embedding throughput; Dopri5 seconds an image; and the GPU-hours of the full tables that follow. Weights are random: speed
-does not depend on them. What was measured stands in FILE after each part.
+embedding throughput; Dopri5 seconds an image; and the GPU-hours of the full tables that follow. Weights are random:
+speed does not depend on them. What was measured stands in FILE after each part.
 """
 
 import argparse
