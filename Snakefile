@@ -10,8 +10,8 @@ min_version("9.20")
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
 
 from guidance_study.config import loading
-from guidance_study.errors import StudyError
-from guidance_study.rulebook import Rulebook, warn_of_changed_code
+from guidance_study.support.errors import StudyError
+from guidance_study.execution.rulebook import Rulebook, warn_of_changed_code
 
 
 configfile: "config.yaml"

@@ -17,7 +17,7 @@ from pathlib import Path
 WORKFLOW = Path(__file__).resolve().parents[1] / "workflow"
 sys.path.insert(0, str(WORKFLOW))
 
-from guidance_study import blas  # noqa: E402  (the package has no install step)
+from guidance_study.execution import blas  # noqa: E402  (the package has no install step)
 
 QUERIES, BANK, DIM, K, CHUNK, REPEATS = 4000, 20000, 768, 20, 1000, 3
 

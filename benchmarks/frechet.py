@@ -15,13 +15,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow"))
 
-from guidance_study import jobs
+from guidance_study.execution import jobs
 
 
 def drawn(seed: int, shift: float, samples: int, features: int):
     """Features (samples, features) float32."""
     import numpy as np
-    from guidance_study.randomness import generator
+    from guidance_study.support.randomness import generator
 
     source = generator(seed, "benchmark")
     shared = source.standard_normal((samples, 256), dtype=np.float32)

@@ -19,7 +19,7 @@ from pathlib import Path
 TOP = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(TOP / "workflow"))
 
-from guidance_study import jobs  # noqa: E402
+from guidance_study.execution import jobs  # noqa: E402
 
 jobs.prepare_process(os.cpu_count())
 
@@ -27,10 +27,10 @@ import numpy as np  # noqa: E402 - after the thread counts are fixed
 import torch  # noqa: E402
 from guidance_study import networks, processes  # noqa: E402
 from guidance_study.config.loading import merge, parse, read  # noqa: E402
-from guidance_study.models import placed, set_up  # noqa: E402
-from guidance_study.neighbours import class_neighbours  # noqa: E402
+from guidance_study.neighbours.search import class_neighbours  # noqa: E402
+from guidance_study.networks.models import placed, set_up  # noqa: E402
 from guidance_study.processes import rectified_flow  # noqa: E402
-from guidance_study.training import fit  # noqa: E402
+from guidance_study.training.loop import fit  # noqa: E402
 
 STEPS = 100  # of a measured training run, with --steps another number; as many before it warm up
 MODELS = ("cifar_edm", "cifar_flow", "mnist_conditional")

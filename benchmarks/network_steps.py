@@ -21,7 +21,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow"))
 
-from guidance_study import jobs
+from guidance_study.execution import jobs
 
 BUSY = "--busy" in sys.argv[1:]
 THREADS, CLOCK = (1, time.process_time) if BUSY else (2, time.perf_counter)

@@ -14,7 +14,7 @@ TOP = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(TOP / "workflow"))
 
 from guidance_study.config.loading import parse, read  # noqa: E402
-from guidance_study.plan import Plan  # noqa: E402
+from guidance_study.plan.plan import Plan  # noqa: E402
 
 TABLES = ("table_digits", "table_digits_nn", "table_digits_quality")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow"))
 
-from guidance_study import jobs
+from guidance_study.execution import jobs
 
 jobs.prepare_process(1)
 

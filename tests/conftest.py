@@ -11,12 +11,8 @@ import pytest
 
 TOP = Path(__file__).resolve().parents[1]
 
-from guidance_study import blas  # noqa: E402
-from guidance_study.config.loading import (  # noqa: E402
-    merge,
-    parse,
-    read,
-)
+from guidance_study.config.loading import merge, parse, read  # noqa: E402
+from guidance_study.execution import blas  # noqa: E402
 
 blas.set_core()  # before any test imports numpy
 os.environ["GUIDANCE_STUDY_GPU_LOCK"] = "False"  # or a test would wait for this process's own GPU
@@ -149,7 +145,7 @@ def environment() -> dict:
 
 def digests(folder: Path) -> dict[str, dict]:
     """Address -> digests of its files, for all finished artefacts below a project's results."""
-    from guidance_study.store import Store
+    from guidance_study.store.artefacts import Store
 
     store = Store(folder / "results")
     return {address: store.manifest(address)["files"] for address in store.addresses()}

@@ -6,10 +6,11 @@ import shutil
 import numpy as np
 import pytest
 from guidance_study.config import seams
-from guidance_study.errors import StudyError
-from guidance_study.jobs import Job
-from guidance_study.rawfiles import export_places
-from guidance_study.stages import STAGES, dataset
+from guidance_study.config.stages import STAGES
+from guidance_study.execution.job import Job
+from guidance_study.sources.rawfiles import export_places
+from guidance_study.stages import dataset
+from guidance_study.support.errors import StudyError
 
 
 def parse(entry: dict, **changes):

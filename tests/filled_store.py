@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from guidance_study.recipes import Artefact
-from guidance_study.store import Store
+from guidance_study.plan.recipes import Artefact
+from guidance_study.store.artefacts import Store
 
 RUN = {
     "seconds": 90.5,

@@ -143,7 +143,7 @@ def write_image_folder(
 
 def image_folder_entry(folder: Path, classes: int = 3, per_class: int = 6, size: int = 12, **more) -> dict:
     """The same, pinned, as an entry of `datasets:` in a configuration."""
-    from guidance_study.rawfolders import write_index
+    from guidance_study.sources.rawfolders import write_index
 
     write_image_folder(folder, classes, per_class, size, **more)
     write_index(folder)

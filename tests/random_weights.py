@@ -3,7 +3,7 @@
 import math
 
 import torch
-from guidance_study.randomness import generator
+from guidance_study.support.randomness import generator
 from torch import nn
 
 

@@ -5,14 +5,15 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from guidance_study import jobs, progress
-from guidance_study.errors import StudyError
-from guidance_study.store import RESULTS, SHARDS
+from guidance_study.execution import jobs
+from guidance_study.store.artefacts import RESULTS, SHARDS
+from guidance_study.support import progress
+from guidance_study.support.errors import StudyError
 
 
 def download(snakemake) -> None:
     """Get the files that a rule names; a StudyError becomes one sentence in the log."""
-    from guidance_study.rawfiles import RawFile
+    from guidance_study.sources.rawfiles import RawFile
 
     files = [RawFile(Path(path), sha256, tuple(urls)) for path, sha256, urls in snakemake.params.files]
 

@@ -5,6 +5,8 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from guidance_study.sources.rawfiles import UNPINNED, is_sha256
+
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]  # names become rule, file and directory names
 Colour = Annotated[str, Field(pattern=r"^#[0-9A-Fa-f]{6}$")]
 PositiveInt = Annotated[int, Field(ge=1)]
@@ -13,6 +15,15 @@ Scale = Annotated[
     float, Field(ge=0), AfterValidator(lambda scale: scale + 0.0)
 ]  # 1 is unguided everywhere; -0.0 is 0.0
 Scales = Annotated[list[Scale], Field(min_length=1)]
+
+
+def _digest(text: str) -> str:
+    if text != UNPINNED and not is_sha256(text):
+        raise ValueError(f"'{text}' is no SHA-256: it is written as 64 digits from 0-9 and a-f")
+    return text
+
+
+Digest = Annotated[str, AfterValidator(_digest)]
 
 
 class Spec(BaseModel):

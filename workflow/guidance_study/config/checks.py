@@ -4,8 +4,8 @@ from guidance_study.config.check_parts import clean, ddpm, fits, not_exact, part
 from guidance_study.config.experiments import Experiment
 from guidance_study.config.paths import EXACT, Paths
 from guidance_study.config.sentences import distinct, known
+from guidance_study.config.stages import STAGES
 from guidance_study.config.training import SAMPLED_BY
-from guidance_study.stages import STAGES
 
 
 def check(study) -> None:

@@ -8,9 +8,10 @@ import yaml
 from pydantic import ValidationError
 
 from guidance_study.config.study import Study
+from guidance_study.support.errors import StudyError
 
 
-class ConfigError(ValueError):
+class ConfigError(StudyError, ValueError):
     """The configuration cannot be run; the message is one sentence for its author."""
 
 

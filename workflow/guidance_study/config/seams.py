@@ -26,6 +26,8 @@ def kinds(package: str) -> dict[str, type[Spec]]:
     home = importlib.import_module(f"guidance_study.{package}")
     found: dict[str, type[Spec]] = {}
     for info in pkgutil.iter_modules(home.__path__):
+        if info.ispkg:
+            continue
         module = importlib.import_module(f"{home.__name__}.{info.name}")
         for value in vars(module).values():
             spec = isinstance(value, type) and issubclass(value, Spec) and value.__module__ == module.__name__

@@ -4,9 +4,8 @@ from pathlib import Path
 
 from pydantic import Field, model_serializer
 
-from guidance_study.config.base import Spec
-from guidance_study.datasets.pinned import Digest
-from guidance_study.rawfiles import UNPINNED, RawFile
+from guidance_study.config.base import Digest, Spec
+from guidance_study.sources.rawfiles import UNPINNED, RawFile
 
 
 class Weights(Spec):

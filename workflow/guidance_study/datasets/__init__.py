@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from guidance_study.config import seams
-from guidance_study.errors import StudyError
+from guidance_study.support.errors import StudyError
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from guidance_study.jobs import Input, Job
+    from guidance_study.execution.job import Input, Job
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
+from guidance_study.config.base import Digest
 from guidance_study.datasets import Arrays, DatasetError
-from guidance_study.datasets.pinned import Counts, Digest, PinnedImages, scaled
-from guidance_study.progress import log
-from guidance_study.rawfiles import RawFile
+from guidance_study.datasets.pinned import Counts, PinnedImages, scaled
+from guidance_study.sources.rawfiles import RawFile
+from guidance_study.support.progress import log
 
 if TYPE_CHECKING:
     import numpy as np

@@ -45,7 +45,7 @@ class Digits(Spec):
         import numpy as np
         from sklearn.datasets import load_digits
 
-        from guidance_study.randomness import generator
+        from guidance_study.support.randomness import generator
 
         if problem := self.missing():
             raise DatasetError(problem)

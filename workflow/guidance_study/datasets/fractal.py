@@ -7,7 +7,7 @@ from pydantic import Field
 
 from guidance_study.config.base import PositiveFloat, PositiveInt
 from guidance_study.datasets.mixture import MixtureDataset
-from guidance_study.mixtures import Mixture
+from guidance_study.datasets.mixtures import Mixture
 
 ANGLES = (math.pi / 4, -3 * math.pi / 4)  # of the two trunks: the classes' boundary runs from top left to bottom right
 

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from guidance_study.config.base import PositiveFloat
 from guidance_study.datasets.mixture import MixtureDataset
-from guidance_study.mixtures import Mixture
+from guidance_study.datasets.mixtures import Mixture
 
 
 class Gaussians(MixtureDataset):

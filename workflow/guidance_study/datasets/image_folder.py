@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, field_serializer, model_validator
 
-from guidance_study.config.base import PositiveInt, Spec
+from guidance_study.config.base import Digest, PositiveInt, Spec
 from guidance_study.datasets import Arrays, Blocks, DatasetError, Facts
-from guidance_study.datasets.pinned import Digest, scaled
-from guidance_study.progress import track
-from guidance_study.rawfiles import UNPINNED
-from guidance_study.rawfolders import WHOLE, RawFolder, counts, grouped
+from guidance_study.datasets.pinned import scaled
+from guidance_study.sources.rawfiles import UNPINNED
+from guidance_study.sources.rawfolders import WHOLE, RawFolder, counts, grouped
+from guidance_study.support.progress import track
 
 if TYPE_CHECKING:
     import numpy as np
@@ -119,7 +119,7 @@ class ImageFolder(Spec):
 
     def _split(self, parts: dict[str, dict[str, list[str]]]) -> tuple[Rows, Rows]:
         """The images of the training and of the held-out part, labelled."""
-        from guidance_study.randomness import generator
+        from guidance_study.support.randomness import generator
 
         if WHOLE not in parts:
             train, held_out = ([(p, y) for y, paths in enumerate(c.values()) for p in paths] for c in parts.values())
@@ -135,7 +135,7 @@ class ImageFolder(Spec):
         """The images of some rows, read by as many threads as the job has."""
         import numpy as np
 
-        from guidance_study.jobs import setting
+        from guidance_study.support.settings import setting
 
         def image(path: str) -> np.ndarray:
             return self._image(folder / path, listing[path])

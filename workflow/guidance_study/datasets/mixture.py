@@ -47,7 +47,7 @@ class MixtureDataset(Spec):
         """n points (n, d) of a class, float32: those of `part`, whose name keys the draw."""
         import numpy as np
 
-        from guidance_study.randomness import generator
+        from guidance_study.support.randomness import generator
 
         mixture, source = self.mixture(), generator(self.data_seed, f"data/{self.kind}/{part}", label)
         mine = np.flatnonzero(np.array(mixture.labels) == label)

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
+from guidance_study.config.base import Digest
 from guidance_study.datasets import Arrays, DatasetError
-from guidance_study.datasets.pinned import Counts, Digest, PinnedImages, scaled
-from guidance_study.rawfiles import RawFile
+from guidance_study.datasets.pinned import Counts, PinnedImages, scaled
+from guidance_study.sources.rawfiles import RawFile
 
 if TYPE_CHECKING:
     import numpy as np

@@ -2,23 +2,16 @@
 
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from guidance_study.config.base import PositiveInt, Spec
 from guidance_study.datasets import DatasetError, Facts
-from guidance_study.rawfiles import UNPINNED, RawFile, is_sha256
+from guidance_study.sources.rawfiles import RawFile
 
 if TYPE_CHECKING:
     import numpy as np
 
 
-def _digest(text: str) -> str:
-    if text != UNPINNED and not is_sha256(text):
-        raise ValueError(f"'{text}' is no SHA-256: it is written as 64 digits from 0-9 and a-f")
-    return text
-
-
-Digest = Annotated[str, AfterValidator(_digest)]
 Counts = Annotated[list[PositiveInt], Field(min_length=1)]
 
 

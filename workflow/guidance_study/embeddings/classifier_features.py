@@ -16,6 +16,6 @@ class ClassifierFeatures(Spec):
 
     def embed(self, samples, network):
         """Features (N, F) float32 of `network`, a classifier as `models.load_classifier` gives it."""
-        from guidance_study.models import features
+        from guidance_study.networks.models import features
 
         return features(network, samples)

@@ -38,7 +38,7 @@ class Inception(Spec):
         import torch
         from cleanfid.inception_torchscript import InceptionV3W
 
-        from guidance_study.models import device
+        from guidance_study.networks.models import device
 
         path = self.weights.file.verified()
         side = 32 if self.mode == "legacy_tensorflow" else 299
@@ -61,7 +61,7 @@ class Inception(Spec):
         from cleanfid.resize import build_resizer
 
         from guidance_study.metrics.images import rgb, to_uint8
-        from guidance_study.models import device
+        from guidance_study.networks.models import device
 
         images = to_uint8(rgb(samples)).transpose(0, 2, 3, 1)  # (N, H, W, 3), as clean-fid resizes them
         resizer = build_resizer(self.mode)

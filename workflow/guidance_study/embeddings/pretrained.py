@@ -1,6 +1,6 @@
 """What embeddings with a pretrained network share: weights that fit or one sentence, images as tensors."""
 
-from guidance_study.errors import StudyError
+from guidance_study.support.errors import StudyError
 
 SHOWN = 3  # keys that a message names
 
@@ -30,7 +30,7 @@ def read(path) -> dict:
 
 def filled(network, state: dict, path, name: str):
     """The network `name` with exactly the weights `state`, read from `path`, for inference. Raises WeightsError."""
-    from guidance_study.models import frozen
+    from guidance_study.networks.models import frozen
 
     wanted = network.state_dict()
     shared = wanted.keys() & state.keys()
@@ -60,7 +60,7 @@ def as_tensor(samples, resize: int | None = None):
     from torch.nn.functional import interpolate
 
     from guidance_study.metrics.images import rgb
-    from guidance_study.models import device
+    from guidance_study.networks.models import device
 
     images = torch.from_numpy(np.array(rgb(samples), dtype=np.float32)).to(device())
     if resize is not None:

@@ -75,7 +75,7 @@ class TimmFeatures(Spec):
         import timm
         from torch import nn
 
-        from guidance_study.errors import StudyError
+        from guidance_study.support.errors import StudyError
 
         try:
             network = timm.create_model(self.model, pretrained=False, num_classes=0)

@@ -35,8 +35,8 @@ class EndsFigure(Spec):
         """The matplotlib figure."""
         import numpy as np
 
-        from guidance_study import style
-        from guidance_study.reporting.paths import read, side_text
+        from guidance_study.figures import style
+        from guidance_study.tables.reporting.paths import read, side_text
 
         entry = read(job, job.params["sources"][0])
         scales = entry.run(self.runs[0])["scales"]

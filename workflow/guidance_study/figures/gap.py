@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from guidance_study.config.base import Colour, Name
-from guidance_study.pairs import PairsSpec
+from guidance_study.tables.pairs import PairsSpec
 
 MARKERS = "osD^vP"
 ROUNDING = 1e-10  # below it a distance is rounding error, and shown apart
@@ -22,8 +22,8 @@ class GapFigure(PairsSpec):
 
     def draw(self, job):
         """The matplotlib figure."""
-        from guidance_study import style
-        from guidance_study.reporting.paths import gaps
+        from guidance_study.figures import style
+        from guidance_study.tables.reporting.paths import gaps
 
         rows = gaps(job, [pair.plain() for pair in self.pairs])
         rows = rows[rows["metric"] == "rms"]

@@ -58,7 +58,7 @@ class NeighboursFigure(Spec):
         """The matplotlib figure: a panel of generations, and one for each space."""
         import numpy as np
 
-        from guidance_study import style
+        from guidance_study.figures import style
         from guidance_study.figures.samples import sheet
 
         generations = np.load(job.inputs["samples"].path / "samples.npy", mmap_mode="r")[: self.n]

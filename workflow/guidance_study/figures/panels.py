@@ -60,7 +60,7 @@ def read(job, name: str) -> Panel:
     """The panel of experiment `name` from a figure job's inputs."""
     import numpy as np
 
-    from guidance_study.models import load_classifier
+    from guidance_study.networks.models import load_classifier
 
     evaluator = job.inputs.get(f"evaluator/{name}")
     samples, dataset = job.inputs[f"samples/{name}"], job.inputs[f"dataset/{name}"].path

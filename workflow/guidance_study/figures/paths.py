@@ -50,8 +50,8 @@ class PathsFigure(Spec):
 
     def draw(self, job):
         """The matplotlib figure."""
-        from guidance_study import style
-        from guidance_study.reporting.paths import read
+        from guidance_study.figures import style
+        from guidance_study.tables.reporting.paths import read
 
         entries = [read(job, source) for source in job.params["sources"]]
         if self.columns == "data":
@@ -90,7 +90,7 @@ class PathsFigure(Spec):
         return self._data_title(entry) if self.columns == "data" else f"scale {scale:g}"
 
     def _row_title(self, entry, run: str) -> str:
-        from guidance_study.reporting.paths import side_text
+        from guidance_study.tables.reporting.paths import side_text
 
         if self.columns == "scales":
             return self._data_title(entry)
@@ -121,7 +121,7 @@ class PathsFigure(Spec):
         import numpy as np
         import torch
 
-        from guidance_study.models import device, load_classifier
+        from guidance_study.networks.models import device, load_classifier
         from guidance_study.processes.ddpm import DDPM
 
         role = entry.run(run)["guidance"].get("classifier", EXACT)

@@ -27,8 +27,8 @@ class PCAFigure(Panels):
         """The matplotlib figure: a row for each experiment; training data, before, after."""
         from sklearn.decomposition import PCA
 
-        from guidance_study import style
-        from guidance_study.models import features
+        from guidance_study.figures import style
+        from guidance_study.networks.models import features
 
         drawn, axes = style.figure(len(self.experiments), 3, 7.2, 0.4 + 2.4 * len(self.experiments))
         for row, name in zip(axes, self.experiments, strict=True):
@@ -56,7 +56,7 @@ class PCAFigure(Panels):
     def _scatter(self, axis, title, points, labels, real, real_labels) -> None:
         import numpy as np
 
-        from guidance_study.style import CLASS_COLOURS, REAL
+        from guidance_study.figures.style import CLASS_COLOURS, REAL
 
         axis.scatter(*real.T, s=2, color=REAL, linewidths=0, rasterized=True)
         colours = np.array(CLASS_COLOURS)[labels % len(CLASS_COLOURS)]

@@ -57,8 +57,8 @@ class PointsFigure(Spec):
 
     def draw(self, job):
         """The matplotlib figure: several experiments a row each; one experiment a column for each scale."""
-        from guidance_study import style
-        from guidance_study.reporting.clouds import Cloud
+        from guidance_study.figures import style
+        from guidance_study.tables.reporting.clouds import Cloud
 
         clouds = [Cloud.read(job, name, self.arms) for name in self.experiments]
         scales = [self.scales or cloud.scales for cloud in clouds]
@@ -84,7 +84,7 @@ class PointsFigure(Spec):
         return drawn
 
     def _panel(self, axis, cloud, scale, state) -> None:
-        from guidance_study.style import REAL, WRONG
+        from guidance_study.figures.style import REAL, WRONG
 
         points, labels = cloud.real_points(self.n) if scale is None else cloud.points(scale, state)
         axis.scatter(
@@ -118,7 +118,7 @@ class PointsFigure(Spec):
         """Below the ground truth where there is room."""
         from matplotlib.lines import Line2D
 
-        from guidance_study.style import WRONG
+        from guidance_study.figures.style import WRONG
 
         free = [
             axis

@@ -19,7 +19,7 @@ class SamplesFigure(Panels):
 
     def draw(self, job):
         """The matplotlib figure: a row for each experiment, before on the left, after on the right."""
-        from guidance_study import style
+        from guidance_study.figures import style
 
         drawn, axes = style.figure(len(self.experiments), 2, 7.2, 0.6 + 2.25 * len(self.experiments))
         for row, name in zip(axes, self.experiments, strict=True):
@@ -47,8 +47,8 @@ class SamplesFigure(Panels):
     def _grid(self, axis, images, chosen, panel) -> None:
         from matplotlib.patches import Rectangle
 
-        from guidance_study.models import features, predicted
-        from guidance_study.style import WRONG
+        from guidance_study.figures.style import WRONG
+        from guidance_study.networks.models import features, predicted
 
         rows, classes = chosen.shape
         tiles = images[chosen.ravel()]

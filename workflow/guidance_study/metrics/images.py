@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from guidance_study.errors import StudyError
+from guidance_study.support.errors import StudyError
 
 
 def to_uint8(images: np.ndarray) -> np.ndarray:

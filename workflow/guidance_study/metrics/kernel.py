@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from guidance_study.randomness import generator
+from guidance_study.support.randomness import generator
 
 
 def kernel_distance(a: np.ndarray, b: np.ndarray, seed: int, *, subsets: int = 100, size: int = 1000) -> float:

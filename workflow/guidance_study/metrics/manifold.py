@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from guidance_study.neighbours import distances, mean_row, search, squared_by_product
+from guidance_study.neighbours.search import distances, mean_row, search, squared_by_product
 
 _TILE = 2048  # rows a side of a tile of pairs: 32 MiB in float64
 

@@ -10,7 +10,7 @@ from scipy.ndimage import binary_dilation
 from scipy.spatial import cKDTree
 from scipy.stats import wasserstein_distance
 
-from guidance_study.oracle import Oracle
+from guidance_study.metrics.oracle import Oracle
 
 LINE = 20001  # points of the grid on which a boundary on a line is sought
 PLANE, FINER = 151, 3  # points a side of the grid on which a boundary in the plane is sought, and its refinement

@@ -113,3 +113,8 @@ class DDPM:
     def sample(self, eps: Denoiser, x: Tensor, label: Tensor | None, first: int = 0, **options) -> Tensor:
         """The end of `path`: x_0. A step cannot fail, so the index of the `first` sample is not needed."""
         return deque(self.path(eps, x, label, **options), maxlen=1)[0][1]
+
+
+def frame_times(params: dict) -> list[int]:
+    """The diffusion step of each recorded frame: the sampler's steps, then -1 for x_0."""
+    return [*DDPM.of(params["process"]).grid(params["sampler"]["steps"]), -1]

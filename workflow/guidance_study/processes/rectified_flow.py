@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torchdiffeq import odeint
 
-from guidance_study.errors import StudyError
+from guidance_study.support.errors import StudyError
 
 Velocity = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 MAX_STEPS = 10_000  # a flow that needs more has blown up

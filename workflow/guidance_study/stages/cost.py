@@ -10,12 +10,13 @@ from collections.abc import Callable
 import torch
 
 from guidance_study.config import seams
-from guidance_study.jobs import Job, forget_peak, peak_memory
-from guidance_study.models import load_classifier, set_up
+from guidance_study.execution.job import Job
+from guidance_study.execution.jobs import forget_peak, peak_memory
+from guidance_study.networks.models import load_classifier, set_up
 from guidance_study.processes.rectified_flow import solve
-from guidance_study.progress import log
 from guidance_study.stages.postprocessed import load_velocity
 from guidance_study.stages.samples import generate, load_denoiser
+from guidance_study.support.progress import log
 
 
 def measured(work: Callable[[], tuple[torch.Tensor, int]], device: torch.device) -> tuple[torch.Tensor, dict]:

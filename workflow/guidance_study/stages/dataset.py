@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from guidance_study.datasets import Blocks, spec_of
-from guidance_study.jobs import Job
+from guidance_study.execution.job import Job
 
 
 def make(job: Job) -> None:

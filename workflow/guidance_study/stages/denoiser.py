@@ -7,13 +7,13 @@ from torch import Tensor
 from guidance_study import networks, processes
 from guidance_study.config.weights import Weights
 from guidance_study.embeddings.pretrained import filled, read
-from guidance_study.errors import StudyError
-from guidance_study.jobs import Job
-from guidance_study.models import placed, save_weights, set_up
+from guidance_study.execution.job import Job
+from guidance_study.networks.models import placed, save_weights, set_up
 from guidance_study.networks.song_unet import drop_filters
 from guidance_study.processes import augment
-from guidance_study.randomness import generator, torch_seed
-from guidance_study.training import fit
+from guidance_study.support.errors import StudyError
+from guidance_study.support.randomness import generator, torch_seed
+from guidance_study.training.loop import fit
 
 PURPOSE = "train/denoiser"
 RESIDENT = 8 * 2**30  # bytes of training data up to which they are kept on the device

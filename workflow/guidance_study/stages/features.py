@@ -4,11 +4,11 @@ import numpy as np
 import torch
 
 from guidance_study.config import seams
-from guidance_study.devices import halving
-from guidance_study.errors import StudyError
-from guidance_study.jobs import Job
-from guidance_study.models import batches, set_up
-from guidance_study.sharding import Work, rows
+from guidance_study.execution.devices import halving
+from guidance_study.execution.job import Job
+from guidance_study.execution.sharding import Work, rows
+from guidance_study.networks.models import batches, set_up
+from guidance_study.support.errors import StudyError
 
 BATCH = 256  # images at a time at most: pretrained networks see them much enlarged
 

@@ -1,9 +1,9 @@
 """Stage `figure`: a figure of the configuration, as .png and .pdf."""
 
 from guidance_study.config import seams
-from guidance_study.jobs import Job
-from guidance_study.models import set_up
-from guidance_study.style import save
+from guidance_study.execution.job import Job
+from guidance_study.figures.style import save
+from guidance_study.networks.models import set_up
 
 
 def make(job: Job) -> None:

@@ -5,13 +5,13 @@ import json
 import numpy as np
 
 from guidance_study.config.experiments import EVALUATOR
-from guidance_study.jobs import Job
+from guidance_study.execution.job import Job
 from guidance_study.metrics.frechet import Gaussian, frechet_distance
 from guidance_study.metrics.kernel import kernel_distance
 from guidance_study.metrics.labels import accuracy
 from guidance_study.metrics.manifold import copy_threshold, near_copies, prdc
-from guidance_study.progress import log
-from guidance_study.retrieval import Space, retrieved
+from guidance_study.neighbours.retrieval import Space, retrieved
+from guidance_study.support.progress import log
 
 PARTS = ("train", "held_out")  # of the real data
 
@@ -22,7 +22,7 @@ class Evaluator:
     name, kernel = EVALUATOR, False
 
     def __init__(self, job: Job, real: dict[str, np.ndarray]):
-        from guidance_study.models import features, load_classifier, predicted, set_up
+        from guidance_study.networks.models import features, load_classifier, predicted, set_up
 
         set_up()
         self.network = load_classifier(job.inputs[EVALUATOR])

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from guidance_study import blas
-from guidance_study.jobs import Job
-from guidance_study.progress import log
-from guidance_study.retrieval import Space
+from guidance_study.execution import blas
+from guidance_study.execution.job import Job
+from guidance_study.neighbours.retrieval import Space
+from guidance_study.support.progress import log
 
 
 def make(job: Job) -> None:

@@ -5,15 +5,14 @@ import torch
 
 from guidance_study.config import seams
 from guidance_study.config.paths import EXACT
-from guidance_study.errors import StudyError
-from guidance_study.jobs import Input, Job
-from guidance_study.models import load_classifier, set_up
-from guidance_study.oracle import oracle_of
-from guidance_study.processes.ddpm import DDPM, Denoiser
-from guidance_study.progress import track
-from guidance_study.randomness import normal
-from guidance_study.rows import times
+from guidance_study.execution.job import Input, Job
+from guidance_study.metrics.oracle import oracle_of
+from guidance_study.networks.models import load_classifier, set_up
+from guidance_study.processes.ddpm import DDPM, Denoiser, frame_times
 from guidance_study.stages.samples import load_denoiser
+from guidance_study.support.errors import StudyError
+from guidance_study.support.progress import track
+from guidance_study.support.randomness import normal
 
 
 def recorded(path, start: torch.Tensor, first: int, wanted: list[int]) -> torch.Tensor:
@@ -55,7 +54,7 @@ def make(job: Job) -> None:
     parts, n, seed = Parts(job, process, device), params["n"], params["seed"]
     draw = lambda what: torch.from_numpy(normal(seed, f"paths/{what}", 0, n, params["shape"])).to(device).double()  # noqa: E731
     label = torch.arange(n, device=device) % params["classes"]
-    start, wanted, rows = draw("x_T"), times(params), []
+    start, wanted, rows = draw("x_T"), frame_times(params), []
     todo = [(run, scale) for run in params["runs"] for scale in run["scales"]]
     for run, scale in track(todo, len(todo), "runs"):
         guidance = seams.parse("guidance", run["guidance"])

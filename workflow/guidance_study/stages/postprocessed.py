@@ -4,12 +4,12 @@ import numpy as np
 import torch
 
 from guidance_study import networks
-from guidance_study.devices import undivided
-from guidance_study.jobs import Input, Job
-from guidance_study.models import batches, frozen, set_up, state_of
+from guidance_study.execution.devices import undivided
+from guidance_study.execution.job import Input, Job
+from guidance_study.execution.sharding import Work, rows
+from guidance_study.networks.models import batches, frozen, set_up, state_of
 from guidance_study.processes.rectified_flow import Velocity, solve, velocity
-from guidance_study.rows import shares
-from guidance_study.sharding import Work, rows
+from guidance_study.store.rows import shares
 
 
 def load_velocity(source: Input) -> Velocity:

@@ -5,12 +5,12 @@ import torch
 from torch import Tensor
 
 from guidance_study import networks
-from guidance_study.jobs import Job
-from guidance_study.models import placed, save_weights, set_up
+from guidance_study.execution.job import Job
+from guidance_study.networks.models import placed, save_weights, set_up
 from guidance_study.processes import rectified_flow
-from guidance_study.randomness import generator, torch_seed
-from guidance_study.rows import chosen
-from guidance_study.training import fit
+from guidance_study.store.rows import chosen
+from guidance_study.support.randomness import generator, torch_seed
+from guidance_study.training.loop import fit
 
 PURPOSE = "train/postprocessor"
 

@@ -5,13 +5,13 @@ import torch
 
 from guidance_study import networks, processes
 from guidance_study.config import seams
-from guidance_study.devices import halving, undivided
-from guidance_study.errors import StudyError
-from guidance_study.jobs import Input, Job
-from guidance_study.models import batches, frozen, load_classifier, set_up, state_of
-from guidance_study.randomness import normal
-from guidance_study.rows import shares
-from guidance_study.sharding import Work, rows
+from guidance_study.execution.devices import halving, undivided
+from guidance_study.execution.job import Input, Job
+from guidance_study.execution.sharding import Work, rows
+from guidance_study.networks.models import batches, frozen, load_classifier, set_up, state_of
+from guidance_study.store.rows import shares
+from guidance_study.support.errors import StudyError
+from guidance_study.support.randomness import normal
 
 
 class Counted:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from guidance_study.jobs import Job
+from guidance_study.execution.job import Job
 from guidance_study.metrics.frechet import Gaussian
 
 

@@ -1,8 +1,8 @@
 """Stage `table`: a table of the configuration -> .csv (tidy), .md, .html, .tex (the form to read)."""
 
 from guidance_study.config import seams
-from guidance_study.jobs import Job
-from guidance_study.reporting.render import render
+from guidance_study.execution.job import Job
+from guidance_study.tables.reporting.render import render
 
 
 def make(job: Job) -> None:

@@ -35,8 +35,8 @@ class CostTable(Spec):
 
     def make(self, job):
         """(tidy numbers, table, notes)."""
-        from guidance_study.reporting.cost import lines, notes, tidy
-        from guidance_study.reporting.render import framed
+        from guidance_study.tables.reporting.cost import lines, notes, tidy
+        from guidance_study.tables.reporting.render import framed
 
         rows, content = tidy(job)
         return rows, framed(lines(rows, job.params["paper"])), notes(content)

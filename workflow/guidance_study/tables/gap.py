@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from guidance_study.pairs import PairsSpec
+from guidance_study.tables.pairs import PairsSpec
 
 
 class GapTable(PairsSpec):
@@ -12,8 +12,8 @@ class GapTable(PairsSpec):
 
     def make(self, job):
         """(tidy numbers, table, notes)."""
-        from guidance_study.reporting.paths import gap_lines, gap_notes, gaps
-        from guidance_study.reporting.render import framed
+        from guidance_study.tables.reporting.paths import gap_lines, gap_notes, gaps
+        from guidance_study.tables.reporting.render import framed
 
         rows = gaps(job, [pair.plain() for pair in self.pairs])
         return rows, framed(gap_lines(rows)), gap_notes(rows, job)

@@ -8,7 +8,7 @@ from pydantic import Field
 from guidance_study.config.base import Name, Scales, Spec
 from guidance_study.config.experiments import EVALUATOR
 from guidance_study.config.sentences import comparable, distinct, known
-from guidance_study.recipes import shown
+from guidance_study.plan.recipes import shown
 
 PAPER = Path(__file__).parents[2] / "paper_values.yaml"
 COMPARED = ("blocks", "block_size", "manifold_k", "manifold_n", "copy_quantile", "spaces")
@@ -113,8 +113,8 @@ class ImageTable(Spec):
 
     def make(self, job):
         """(tidy numbers, table, notes)."""
-        from guidance_study.reporting import collect
-        from guidance_study.reporting.images import notes, pivot, summarise
+        from guidance_study.tables.reporting import collect
+        from guidance_study.tables.reporting.images import notes, pivot, summarise
 
         rows, contents = collect(job)
         summary = summarise(rows, job.params)

@@ -39,8 +39,8 @@ class PathTable(Spec):
 
     def make(self, job):
         """(tidy numbers, table, notes)."""
-        from guidance_study.reporting.paths import lines, measured, notes
-        from guidance_study.reporting.render import framed
+        from guidance_study.tables.reporting.paths import lines, measured, notes
+        from guidance_study.tables.reporting.render import framed
 
         rows = measured(job, self.runs, self.metrics, self.reference)
         return rows, framed(lines(rows, self.metrics)), notes(rows, job, self.metrics)

@@ -38,9 +38,9 @@ class PointTable(Spec):
 
     def make(self, job):
         """(tidy numbers, table, notes)."""
-        from guidance_study.reporting import collect
-        from guidance_study.reporting.points import claims, lines, notes, summarise
-        from guidance_study.reporting.render import framed
+        from guidance_study.tables.reporting import collect
+        from guidance_study.tables.reporting.points import claims, lines, notes, summarise
+        from guidance_study.tables.reporting.render import framed
 
         rows, contents = collect(job)
         summary = summarise(rows[rows["label"].isna()])

@@ -40,9 +40,9 @@ class RatioTable(Spec):
 
     def make(self, job):
         """(tidy numbers, table, notes)."""
-        from guidance_study.reporting import collect
-        from guidance_study.reporting.points import notes, ratio_lines, summarise
-        from guidance_study.reporting.render import framed
+        from guidance_study.tables.reporting import collect
+        from guidance_study.tables.reporting.points import notes, ratio_lines, summarise
+        from guidance_study.tables.reporting.render import framed
 
         rows, contents = collect(job)
         summary = summarise(rows)

@@ -1,0 +1,93 @@
+"""Generations do not depend on how they are batched, sharded or ordered; a pool has equal shares of its scales."""
+
+import numpy as np
+import pytest
+import torch
+from guidance_study import networks
+from guidance_study.config import seams
+from guidance_study.datasets.digits import COUNTS, Digits
+from guidance_study.processes.ddpm import DDPM
+from guidance_study.stages.samples import generate, shares
+from guidance_study.support.randomness import torch_seed
+
+MLP = {
+    "kind": "residual_mlp",
+    "width": 64,
+    "blocks": 2,
+    "fourier": 0,
+    "fourier_sigma": 1.0,
+    "zero_init": False,
+}
+PARAMS = {
+    "purpose": "evaluation",
+    "seed": 0,
+    "classes": 10,
+    "sampler": {"kind": "ddim", "steps": 10, "clip": True},
+}
+
+
+@pytest.fixture(scope="module")
+def models():
+    process = DDPM()
+    with torch_seed(0, "weights"):
+        base = networks.build(MLP, (1, 8, 8), 11).eval()
+        plain = networks.build(MLP, (1, 8, 8), 0).eval()
+        linear = networks.build_classifier({"kind": "linear"}, (1, 8, 8), 10, True).eval()
+    return process, process.denoiser(base), process.denoiser(plain), linear
+
+
+@pytest.mark.parametrize("kind", ["classifier_free", "classifier"])
+@pytest.mark.parametrize("sampler", ["ddim", "ancestral"])
+def test_batches_of_7_and_64_in_1_and_3_shards_give_the_same_images(models, kind, sampler):
+    process, conditional, unconditional, linear = models
+    denoiser = conditional if kind == "classifier_free" else unconditional
+    guidance = seams.parse("guidance", {"kind": kind})
+    params = PARAMS | {"sampler": PARAMS["sampler"] | {"kind": sampler}}
+
+    def images(size: int, bounds: list[tuple[int, int]]) -> torch.Tensor:
+        ranges = [(a, min(a + size, last)) for first, last in bounds for a in range(first, last, size)]
+        return torch.cat([
+            generate(denoiser, process, guidance, params, (1, 8, 8), a, b, null=10, scale=2.5, classifier=linear)[0]
+            for a, b in ranges
+        ])  # fmt: skip
+
+    whole = images(64, [(0, 300)])
+    assert whole.shape == (300, 1, 8, 8)
+    for size, bounds in [
+        (7, [(0, 300)]),
+        (64, [(0, 100), (100, 210), (210, 300)]),
+        (7, [(0, 1), (1, 257), (257, 300)]),
+    ]:
+        assert float((images(size, bounds) - whole).abs().max()) < 1e-4
+
+
+def test_shares_are_equal_and_in_order():
+    assert shares([1, 2, 3], 8).tolist() == [1, 1, 1, 2, 2, 2, 3, 3]
+    assert shares([2.5], 2).tolist() == [2.5, 2.5]
+
+
+def test_digits_are_what_the_plan_was_told():
+    spec = Digits(kind="digits")
+    arrays, facts = spec.load(), spec.facts()
+    assert arrays.train.shape[1:] == facts.shape
+    assert tuple(np.bincount(arrays.train_labels)) == facts.train_counts
+    assert tuple(np.bincount(arrays.held_out_labels)) == facts.held_out_counts
+    assert tuple(a + b for a, b in zip(facts.train_counts, facts.held_out_counts, strict=True)) == COUNTS
+    assert arrays.train.dtype == np.float32
+    assert arrays.train.min() == -1
+    assert arrays.train.max() == 1
+    both = np.concatenate([arrays.train, arrays.held_out]).reshape(1797, -1)
+    assert len(np.unique(both, axis=0)) == 1797  # no image in both parts
+
+
+def test_digits_refuse_another_file(monkeypatch, tmp_path):
+    from guidance_study.datasets import DatasetError, digits
+
+    other = tmp_path / "digits.csv.gz"
+    other.write_bytes(b"x")
+    monkeypatch.setattr(digits, "_raw_file", lambda: other)
+    with pytest.raises(DatasetError, match=r"SHA-256 .* pinned is 09f66e"):
+        Digits(kind="digits").load()
+    monkeypatch.setattr(digits, "_raw_file", lambda: tmp_path / "none")
+    with pytest.raises(DatasetError, match="pip install scikit-learn"):
+        Digits(kind="digits").load()

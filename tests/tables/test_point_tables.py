@@ -1,0 +1,119 @@
+"""Tables of points: rows in order, claims that say where they fail; and every synthetic result, tiny, end to end."""
+
+import json
+
+import pandas as pd
+import pytest
+import yaml
+from conftest import SYNTHETIC, TOP, command_line, merge, read
+from guidance_study.tables.reporting.points import claims, flow_text, lines, ratio_lines, summarise
+
+ARMS = {
+    "points_k20_own": {"space": "points", "k": 20, "train_on": "own_scale"},
+    "points_k20": {"space": "points", "k": 20, "train_on": "pool"},
+}
+SETTINGS = {"e": {"data": "fractal_c", "guidance": "classifier-free", "arms": ARMS}}
+
+
+def rows(after: float = 0.5, boundaries=(0.7, 1.0)) -> pd.DataFrame:
+    """Two scales; NN distances 1 before and `after` after, coverage 0.5 and 0.6."""
+    found = []
+    for scale, boundary in zip((1.0, 2.0), boundaries, strict=True):
+        states = [("before", None), *((s, a) for a in ARMS for s in ("after", "retrieval"))]
+        for state, arm in states:
+            near = after if state == "after" else 1.0
+            values = {
+                "neighbour_mean": near,
+                "neighbour_99": 3 * near,
+                "boundary": boundary - 0.01 * (state == "after"),
+            }
+            values |= {"coverage": 0.6 if state == "after" else 0.5, "ratio_1": 4.0, "ratio_10": 3.0, "ratio_all": 2.0}
+            values["right_class"] = 0.9
+            for label in (None, 0, 1):
+                shared = {"experiment": "e", "seed": 0, "scale": scale, "state": state, "arm": arm, "label": label}
+                found += [shared | {"metric": m, "value": v} for m, v in values.items()]
+    real = {"experiment": "e", "seed": 0, "scale": None, "state": "real", "arm": None, "label": None}
+    return pd.DataFrame([*found, real | {"metric": "neighbour_mean", "value": 0.01}])
+
+
+def test_rows_are_real_before_after_each_arm_and_one_control():
+    summary = summarise(rows()[lambda r: r["label"].isna()])
+    made = lines(summary, ["neighbour_mean", "coverage"], SETTINGS)
+    states = ["no", "one flow a scale", "one flow for all", "retrieval control"]
+    assert [line["Post."] for line in made] == ["-", *states, *states]
+    assert [line["Scale"] for line in made] == ["-", *["1"] * 4, *["2"] * 4]
+    assert made[0]["NN distance, mean"] == "0.0100"
+    assert made[0]["coverage"] == ""
+    assert [line["NN distance, mean"] for line in made[1:4]] == ["1.0000", "0.5000", "0.5000"]
+
+
+def test_claims_that_hold_say_in_how_many_cases():
+    said = claims(rows(), SETTINGS)
+    assert said[0] == "The distance to the boundary grows from each scale to the next: in all 1 cases."
+    assert said[1] == "Postprocessing lowers the mean and the 99 % neighbour distance: in all 8 cases."
+    assert "distance to boundary by -0.010 to -0.010" in said[2]
+    assert "coverage by +0.100 to +0.100" in said[2]
+
+
+def test_claims_that_fail_say_where():
+    said = claims(rows(after=1.5, boundaries=(1.0, 0.7)), SETTINGS)
+    assert "in 0 of 1 cases; NOT for e, seed 0, 1 to 2." in said[0]
+    assert "in 0 of 8 cases; NOT for e, points_k20_own" in said[1]
+
+
+def test_tab_1_stands_beside_the_papers_triples():
+    paper = yaml.safe_load((TOP / "workflow" / "paper_values.yaml").read_text())["table_1"]
+    made = ratio_lines(summarise(rows()), [1.0, 2.0], "points_k20_own", paper)
+    assert [(line["Class"], line["Scale"]) for line in made] == [("0", "1"), ("0", "2"), ("1", "1"), ("1", "2")]
+    head = "ratio, worst 1 % / 10 % / all"
+    assert made[0][head, "paper"] == "5.95 / 3.11 / 1.57"
+    assert made[3][head, "paper"] == "6.09 / 1.88 / 1"
+    assert made[0][head, "here"] == "4.00 / 3.00 / 2.00"
+    assert (made[0]["NN distance, mean", "before"], made[0]["NN distance, mean", "after"]) == ("1.0000", "0.5000")
+
+
+def test_a_flow_is_called_by_its_neighbours_only_where_they_differ():
+    assert flow_text(ARMS["points_k20"], several=False) == "one flow for all"
+    assert flow_text(ARMS["points_k20"], several=True) == "one flow for all, points k = 20"
+
+
+@pytest.mark.slow
+def test_every_synthetic_result_tiny_end_to_end(tiny_points, project):
+    """In one process: each table and figure of the study, over two seeds."""
+    folder = project(tiny_points | {"seeds": [0, 1]})
+    done = command_line(folder, "run")
+    assert done.returncode == 0, done.stderr
+    for name in SYNTHETIC:
+        kind, suffix = ("figures", ".pdf") if name.startswith("fig") else ("tables", ".md")
+        assert (folder / "results" / kind / f"{name}{suffix}").stat().st_size > 200, name
+    table = (folder / "results" / "tables" / "table_2d.md").read_text()
+    assert "±" in table
+    assert "The distance to the boundary grows" in table
+    measures = next((folder / "results" / "point_measures").glob("cfg-*/measures.json"))
+    states = {row["state"] for row in json.loads(measures.read_text())["rows"]}
+    assert states == {"real", "before", "after", "retrieval", "targets"}
+
+
+def test_the_papers_budgets_are_the_papers():
+    from guidance_study.config.loading import parse
+
+    study = parse(merge(read(TOP / "config.yaml"), read(TOP / "config" / "paper.yaml")))
+    synthetic = [model for model in study.models.values() if model.dataset.startswith(("gauss", "fractal"))]
+    assert {(m.training.steps, m.training.batch) for m in synthetic} == {(100_000, 4096)}
+    line = [c for c in study.classifiers.values() if c.dataset.startswith("gauss")]
+    plane = [c for c in study.classifiers.values() if c.dataset.startswith("fractal")]
+    assert {(c.training.steps, c.training.batch) for c in line} == {(50_000, 4096)}
+    assert {(c.training.steps, c.training.batch) for c in plane} == {(30_000, 4096)}
+    flow = study.postprocessors["fractal"]
+    assert (flow.training.steps, flow.training.batch, flow.solver.rtol) == (100_000, 4096, 1e-5)
+
+
+def test_growth_along_paths_names_the_run_where_it_fails():
+    from guidance_study.tables.reporting.paths import growth
+
+    shared = {"data": "line", "run": "free", "seed": 3, "metric": "boundary"}
+    values = pd.DataFrame(
+        [shared | {"scale": scale, "value": value} for scale, value in ((1, 0.5), (2, 0.7), (5, 0.6))]
+    )
+    (said,) = growth(values)
+    assert "in 1 of 2 cases; NOT for line, free, seed 3, 2 to 5." in said

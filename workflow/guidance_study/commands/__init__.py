@@ -1,0 +1,14 @@
+"""Commands of `python -m guidance_study`, one file each: its docstring is its help, `arguments` and `run` the rest."""
+
+NAMES = (
+    "plan",
+    "explain",
+    "verify",
+    "run",
+    "provenance",
+    "disk",
+    "clean",
+    "pin",
+    "code",
+    "schema",
+)  # as help lists them

@@ -1,0 +1,31 @@
+"""What several commands take."""
+
+from pathlib import Path
+
+from guidance_study.support.errors import StudyError
+
+TOP = Path(__file__).resolve().parents[3]
+
+
+def takes_targets(parser) -> None:
+    parser.add_argument("target", nargs="*", help="tables and figures (default: `all` of the configuration)")
+
+
+def takes_configuration(parser) -> None:
+    parser.add_argument("--config", type=Path, default=TOP / "config.yaml", help="base configuration")
+    parser.add_argument("--configfile", type=Path, nargs="+", default=[], help="overlays, in order")
+
+
+def planned(options) -> tuple:
+    """The study, its plan, and the targets that the command line names (default: `all` of the configuration)."""
+    from guidance_study.config.loading import load
+    from guidance_study.plan.plan import Plan
+
+    study = load([options.config, *options.configfile])
+    plan = Plan(study)
+    targets = options.target or list(study.all)
+    for name in targets:
+        if name not in plan.targets:
+            known = ", ".join(plan.targets)
+            raise StudyError(f"'{name}' is no table or figure of this configuration; declared are {known}")
+    return study, plan, targets

@@ -1,0 +1,21 @@
+"""Recompute the digests of artefacts; name what is damaged and exit with 1 if anything is."""
+
+
+def arguments(parser) -> None:
+    """What may follow it on the command line."""
+    parser.add_argument("address", nargs="*", help="addresses below results (default: all)")
+
+
+def run(options) -> int:
+    from guidance_study.store.artefacts import Store
+    from guidance_study.store.publishing import damages as published_damages
+
+    store = Store(options.results)
+    addresses = options.address or store.addresses()
+    damages = [damage for address in addresses for damage in store.damages(address)]
+    if not options.address:
+        damages += published_damages(store)
+    for damage in damages:
+        print(damage)
+    print(f"{len(addresses)} artefacts, {len(damages)} damaged files")
+    return 1 if damages else 0

@@ -1,0 +1,1 @@
+"""One artefact made, by Snakemake's rules or without: jobs, shards, processes, devices, BLAS."""

@@ -1,0 +1,29 @@
+"""What a stage gets to make its artefact from."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Input:
+    """A finished artefact as a stage sees it: its folder and the recipe that made it."""
+
+    path: Path
+    recipe: dict
+
+    @property
+    def params(self) -> dict:
+        return self.recipe["params"]
+
+
+@dataclass
+class Job:
+    """What a stage's `make(job)` gets: parameters, inputs by role, and the folder that its files go into."""
+
+    params: dict
+    inputs: dict[str, Input]
+    out: Path
+    checkpoints: Path
+    facts: dict = field(default_factory=dict)  # deterministic numbers for the manifest: NFE, parameters, ...
+    shards: list[Path] = field(default_factory=list)  # markers of the shards that already made its large array
+    parts: int = 1  # jobs that share the work

@@ -1,0 +1,134 @@
+"""Rows of one large array, computed unit by unit, by one job or by several shards that any node can take.
+
+Shards write into one file, each its own rows, and a small marker; the job that finishes the artefact links that file
+into it, so that merging copies nothing. The blocks of an
+adaptive solver are the same however many shards there are; batches of other work are not, and change rounding alone.
+"""
+
+import contextlib
+import hashlib
+import io
+import json
+import math
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from guidance_study.execution.job import Job
+from guidance_study.support.errors import StudyError
+from guidance_study.support.progress import track
+from guidance_study.support.writing import atomic_write, explained, reserve
+
+
+@dataclass(frozen=True)
+class Work:
+    """An array file to fill: its shape, units (first row, last row, ...), and what computes one.
+
+    `compute(*unit)` returns the unit's rows, float32, and a fact of them (evaluations, for instance) or None.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    units: list[tuple]
+    compute: Callable[..., tuple[np.ndarray, object]]
+
+
+def rows(job: Job, work: Callable[[Job], Work]) -> list:
+    """Write the array of `work(job)` into the artefact, or take over what shards wrote; the units' facts in order."""
+    if job.shards:
+        return _merged(job)
+    todo = work(job)
+    out = np.lib.format.open_memmap(job.out / todo.name, "w+", np.float32, todo.shape)
+    reserve(job.out / todo.name)
+    facts = []
+    for unit in track(todo.units, len(todo.units), f"units of {todo.name}"):
+        out[unit[0] : unit[1]], fact = todo.compute(*unit)
+        facts.append(fact)
+    out.flush()
+    return facts
+
+
+def shard(job: Job, work: Callable[[Job], Work], i: int, n: int, marker: Path) -> None:
+    """Compute the i-th of n shards: its rows into the file beside `marker`, then the marker, atomically."""
+    todo = work(job)
+    mine = [todo.units[u] for u in np.array_split(np.arange(len(todo.units)), n)[i]]
+    path, digest, facts = marker.parent / todo.name, hashlib.sha256(), []
+    start = _prepared(path, todo.shape)
+    with explained(path), path.open("r+b", buffering=0) as out:
+        for unit in track(mine, len(mine), f"units of {todo.name}, shard {i} of {n}"):
+            found, fact = todo.compute(*unit)
+            content = np.ascontiguousarray(found, dtype="<f4").tobytes()
+            os.pwrite(out.fileno(), content, start + unit[0] * _row_bytes(todo.shape))
+            digest.update(content)
+            facts.append(fact)
+        os.fsync(out.fileno())
+    covered = [int(mine[0][0]), int(mine[-1][1])] if mine else [0, 0]
+    said = {"name": todo.name, "shape": list(todo.shape), "rows": covered, "facts": facts, "sha256": digest.hexdigest()}
+    atomic_write(marker, (json.dumps(said) + "\n").encode())
+
+
+def _merged(job: Job) -> list:
+    """Link the file that shards wrote into the artefact, every shard's bytes verified; the units' facts in order."""
+    said = [(json.loads(marker.read_text()), marker) for marker in job.shards]
+    said.sort(key=lambda pair: pair[0]["rows"])
+    first, marker = said[0]
+    source, shape = marker.parent / first["name"], tuple(first["shape"])
+    start, done, facts = _header_bytes(shape), 0, []
+    with source.open("rb") as stream:
+        for content, marker in said:
+            a, b = content["rows"]
+            if a == b == 0:
+                continue
+            stream.seek(start + a * _row_bytes(shape))
+            found = _digest(stream, (b - a) * _row_bytes(shape))
+            if a != done or tuple(content["shape"]) != shape or found != content["sha256"]:
+                marker.unlink()
+                raise StudyError(f"shard '{marker}' is damaged or of another run; it was removed: run again")
+            done, facts = b, facts + content["facts"]
+    if done != shape[0]:
+        raise StudyError(f"the shards below '{source.parent}' cover {done} of {shape[0]} rows; run again")
+    with contextlib.suppress(OSError):  # a file system without links: then a copy
+        os.link(source, job.out / first["name"])
+        return facts
+    shutil.copyfile(source, job.out / first["name"])
+    return facts
+
+
+def _header(shape: tuple[int, ...]) -> dict:
+    return {"descr": "<f4", "fortran_order": False, "shape": shape}
+
+
+def _header_bytes(shape: tuple[int, ...]) -> int:
+    out = io.BytesIO()
+    np.lib.format.write_array_header_1_0(out, _header(shape))
+    return out.tell()
+
+
+def _row_bytes(shape: tuple[int, ...]) -> int:
+    return 4 * math.prod(shape[1:])
+
+
+def _prepared(path: Path, shape: tuple[int, ...]) -> int:
+    """The file of the whole array, made by the first shard that comes; where its rows begin, in bytes."""
+    start = _header_bytes(shape)
+    size = start + shape[0] * _row_bytes(shape)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.is_file() or path.stat().st_size != size:
+        path.touch()
+        with path.open("r+b") as out:  # two shards may be here at once: both write the same header, no rows
+            np.lib.format.write_array_header_1_0(out, _header(shape))
+            out.truncate(size)
+    return start
+
+
+def _digest(stream, left: int) -> str:
+    """SHA-256 of the next bytes of a stream."""
+    digest = hashlib.sha256()
+    while left and (block := stream.read(min(left, 2**22))):
+        digest.update(block)
+        left -= len(block)
+    return digest.hexdigest()

@@ -1,0 +1,1 @@
+"""Nearest real samples of a generation's class: the search in a space, and retrieval."""

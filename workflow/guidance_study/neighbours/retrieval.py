@@ -1,0 +1,64 @@
+"""Neighbours of generations in a neighbour space, and the retrieval control that is made of them.
+
+What a job is told of a space, `{"embedding", "k", "search"}`, and its inputs `features<at>/...` or `embedder<at>`, come
+from `plan.Plan`. torch is imported only where a network is needed, for that takes longer than a search.
+"""
+
+import numpy as np
+
+from guidance_study.config import seams
+from guidance_study.execution.job import Job
+from guidance_study.neighbours.search import Neighbours, class_neighbours
+from guidance_study.support.randomness import uniform
+
+
+class Space:
+    """One neighbour space: features of the training data, and the search for a generation's neighbours."""
+
+    def __init__(self, job: Job, space: dict, at: str = ""):
+        self.job, self.at = job, at
+        self.k, self.search = space["k"], space["search"]
+        self.embedding = seams.parse("embeddings", space["embedding"])
+        dataset = job.inputs["dataset"].path
+        self.labels = np.load(dataset / "train_labels.npy")
+        if self.embedding.stored:
+            self.bank = self._stored("train")
+        else:
+            self.network = self._network()
+            self.bank = self.embedding.embed(np.load(dataset / "train.npy", mmap_mode="r"), self.network)
+
+    def neighbours(self, samples: np.ndarray, labels: np.ndarray) -> tuple[Neighbours, dict]:
+        """The k nearest training samples of the same class, Eq. (9)'s NN, and facts of the search.
+
+        `samples` (n, *shape) are those of the job's input of that name where features are stored, else any.
+        """
+        queries = self._stored("samples") if self.embedding.stored else self.embedding.embed(samples, self.network)
+        if self.search["kind"] == "exact":
+            return class_neighbours(queries, labels, self.bank, self.labels, self.k), {}
+        from guidance_study.neighbours.inverted_file import class_neighbours as approximate
+
+        found, recall = approximate(
+            queries, labels, self.bank, self.labels, self.k, lists=self.search["lists"], probes=self.search["probes"]
+        )
+        return found, {"recall": recall}
+
+    def _stored(self, part: str) -> np.ndarray:
+        return np.load(self.job.inputs[f"features{self.at}/{part}"].path / "features.npy", mmap_mode="r")
+
+    def _network(self):
+        source = self.job.inputs.get(f"embedder{self.at}")
+        if source is None:
+            return None
+        from guidance_study.networks.models import load_classifier, set_up
+
+        set_up()
+        return load_classifier(source)
+
+
+def retrieved(index: np.ndarray, seed: int) -> np.ndarray:
+    """The retrieval control: in each generation's place a random one of its neighbours, rows (n,) of the real data.
+
+    index (n, k). The draw is one uniform number a generation, the same for every arm.
+    """
+    which = (uniform(seed, "retrieval", 0, len(index)) * index.shape[1]).astype(np.int64)
+    return index[np.arange(len(index)), which]

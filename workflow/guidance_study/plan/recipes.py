@@ -1,0 +1,85 @@
+"""Recipes and addresses: an artefact is known by the SHA-256 of how it is made."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from guidance_study.config.stages import STAGES, Stage
+
+KEY_LENGTH = 16  # hexadecimal digits of the key that stand in an address; the manifest holds the whole recipe
+
+
+def canonical(value) -> str:
+    """Canonical JSON of plain types: sorted keys, no spaces; NaN and infinity are errors."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+
+
+def recipe_key(recipe: dict) -> str:
+    """The SHA-256 of a recipe's canonical JSON, shortened to KEY_LENGTH digits."""
+    return hashlib.sha256(canonical(recipe).encode()).hexdigest()[:KEY_LENGTH]
+
+
+def shown(scale: float) -> str:
+    """A scale in names and tables: short, and different for different scales."""
+    return f"{scale:g}" if float(f"{scale:g}") == scale else repr(scale)
+
+
+@dataclass(frozen=True, eq=False)
+class Artefact:
+    """One node of the plan: a stage, its validated parameters, and the artefacts it is made from.
+
+    `label` is the readable part of the address; it follows from the recipe, so that one recipe has one address.
+    `about` says, for people, where in the study it is used first.
+    """
+
+    stage: str
+    label: str
+    params: dict
+    inputs: dict[str, "Artefact"] = field(default_factory=dict)
+    about: str = ""
+
+    @property
+    def spec(self) -> Stage:
+        return STAGES[self.stage]
+
+    @cached_property
+    def recipe(self) -> dict:
+        """{stage, version, params, inputs}: what the key is the digest of, and what the manifest keeps."""
+        inputs = {role: artefact.address for role, artefact in self.inputs.items()}
+        return {"stage": self.stage, "version": self.spec.version, "params": self.params, "inputs": inputs}
+
+    @cached_property
+    def key(self) -> str:
+        return recipe_key(self.recipe)
+
+    @cached_property
+    def address(self) -> str:
+        """Where it lies below results/: <stage>/<label>-<key>."""
+        return f"{self.stage}/{self.label}-{self.key}"
+
+    @property
+    def files(self) -> list[str]:
+        """Its files below results/, the manifest left out."""
+        return [f"{self.address}/{name}" for name in self.spec.files]
+
+    @property
+    def manifest(self) -> str:
+        """Its manifest below results/; written last, so that it vouches for the files."""
+        return f"{self.address}/manifest.json"
+
+    def ancestors(self) -> Iterator["Artefact"]:
+        """This artefact and all it is made from, each once, inputs before what is made from them."""
+        done: set[str] = set()
+        stack: list[tuple[Artefact, bool]] = [(self, False)]
+        while stack:
+            node, expanded = stack.pop()
+            if node.address in done:
+                continue
+            if expanded:
+                done.add(node.address)
+                yield node
+            else:
+                stack.append((node, True))
+                stack.extend((parent, False) for parent in reversed(node.inputs.values()))

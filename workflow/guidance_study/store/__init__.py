@@ -1,0 +1,1 @@
+"""Artefacts on disk: written, verified, published, explained, cleaned."""

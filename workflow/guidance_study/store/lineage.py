@@ -1,0 +1,93 @@
+"""Looking at the store beside the plan: what is there, what is missing, and what lies behind a result."""
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from guidance_study.config.stages import STAGES
+from guidance_study.plan.plan import Plan
+from guidance_study.plan.recipes import Artefact, recipe_key
+from guidance_study.plan.sizes import expected_bytes, readable
+from guidance_study.store.artefacts import Store
+from guidance_study.support.errors import StudyError
+
+
+def status(plan: Plan, targets: list[str], results: Path) -> Iterator[str]:
+    """A line for each artefact of the targets, in order of making; then jobs, sizes, what is missing, and counts."""
+    store, states, lacking, size = Store(results), {}, {}, 0
+    for artefact in plan.ancestors(targets):
+        state, why = _state(plan, artefact, store, states)
+        states[artefact.address] = state
+        if state == "missing":
+            lacking[why] = lacking.get(why, 0) + 1
+        large = expected_bytes(artefact) if state != "exists" else 0
+        size += large
+        about = artefact.about + (f", {readable(large)}" if large >= 10**6 else "")
+        yield f"{state:8} {artefact.address}  {about}" + (f"  <- {why}" if why else "")
+    counts, stages = Counter(states.values()), Counter(a.split("/")[0] for a, s in states.items() if s != "exists")
+    if stages:
+        listed = ", ".join(f"{n} {stage}" for stage, n in stages.items())
+        yield f"jobs: {listed}; arrays of about {readable(size)}" if size >= 10**6 else f"jobs: {listed}"
+    for why, n in lacking.items():
+        yield f"missing for {n} job{'s' if n > 1 else ''}: {why}"
+    yield ", ".join(f"{counts[state]} {state}" for state in ("exists", "to make", "missing", "blocked"))
+
+
+def _state(plan: Plan, artefact: Artefact, store: Store, states: dict[str, str]) -> tuple[str, str]:
+    if store.has(artefact):
+        return "exists", ""
+    if problem := plan.missing(artefact):
+        return "missing", problem
+    blocked = [a.address for a in artefact.inputs.values() if states[a.address] in ("missing", "blocked")]
+    return ("blocked", f"needs {blocked[0]}") if blocked else ("to make", "")
+
+
+def address_of(path: Path, results: Path) -> str:
+    """The address of the artefact that a file or folder below results belongs to."""
+    try:
+        parts = path.resolve().relative_to(results.resolve()).parts
+    except ValueError:
+        raise StudyError(f"'{path}' does not lie below '{results}'; name another folder with --results") from None
+    if len(parts) < 2:
+        raise StudyError(
+            f"'{path}' belongs to no artefact; name a table, a figure, or something below a stage's folder"
+        )
+    if parts[0] in {stage.published for stage in STAGES.values()}:
+        copy = results / parts[0] / f"{parts[1].split('.', 1)[0]}.manifest.json"
+        if not copy.is_file():
+            raise StudyError(f"'{path}' has no manifest beside it: it was not made by this pipeline or not finished")
+        recipe = Store(results).read(copy)["recipe"]
+        return f"{recipe['stage']}/{recipe['params']['name']}-{recipe_key(recipe)}"
+    return "/".join(parts[:2])
+
+
+def lineage(path: Path, results: Path) -> Iterator[str]:
+    """What a file was made from: every artefact behind it, itself first, with its recipe, commit, machine and cost."""
+    store, start = Store(results), address_of(path, results)
+    queue, seen, seconds = [start], set(), 0.0
+    while queue:
+        address = queue.pop(0)
+        if address in seen:
+            continue
+        seen.add(address)
+        manifest = store.manifest(address)
+        if manifest is None:
+            if address == start:
+                raise StudyError(f"'{path}' has no manifest: it was not made by this pipeline or not finished")
+            yield f"{address}\n  no manifest: removed since, or on another machine"
+            continue
+        recipe, run = manifest["recipe"], manifest["run"]
+        seconds += run["seconds"]
+        hardware = run["hardware"]
+        yield f"{address}"
+        yield f"  stage    {recipe['stage']}, version {recipe['version']}"
+        yield from (
+            f"  {name:8} {value}" for name, value in recipe["params"].items() if name not in ("sources", "settings")
+        )
+        yield from (f"  fact     {name}: {value}" for name, value in manifest["facts"].items())
+        yield from (f"  from     {source}" for source in sorted(set(recipe["inputs"].values())))
+        yield f"  made     {run['started']}, {run['seconds']} s, {run['peak_memory_mib']} MiB, commit {run['commit']}"
+        yield f"  on       {hardware['host']}: {hardware['cpu']}, {hardware['cores']} cores, {hardware['device']}"
+        yield f"  with     {', '.join(f'{name} {version}' for name, version in run['packages'].items())}"
+        queue += recipe["inputs"].values()
+    yield f"{len(seen)} artefacts, {seconds:.0f} s of computing"

@@ -1,0 +1,48 @@
+"""Pairs of runs that Eq. (4) says are equal: what the table and the figure of its gap share.
+
+Without a `kind`, this is no table that a configuration may name.
+"""
+
+from pydantic import Field
+
+from guidance_study.config.base import Name, Spec
+from guidance_study.config.sentences import known
+from guidance_study.tables.paths import known_runs, travelled
+
+
+class Pair(Spec):
+    """Two runs that Eq. (4) says are equal: the conditional model, and unconditional eps with a classifier."""
+
+    left: Name = Field(description="a run of the conditional model, at its first scale")
+    right: Name = Field(description="a run of unconditional eps and a classifier, at its first scale")
+
+
+class PairsSpec(Spec):
+    """Pairs of runs over entries of `paths`."""
+
+    title: str = Field(description="one line above it")
+    paths: list[Name] = Field(min_length=1, description="names in `paths`")
+    pairs: list[Pair] = Field(
+        min_length=1, description="rows, from the top; in a table the others are a share of the first one"
+    )
+
+    def check(self, at: str, study) -> None:
+        """The pairs' runs exist, begin with scale 1, and are of the side of Eq. (4) that they stand on."""
+        for i, pair in enumerate(self.pairs):
+            known_runs(at, self.paths, [pair.left, pair.right], study)
+            for name in self.paths:
+                runs = study.paths[name].runs
+                for side, run in (("left", pair.left), ("right", pair.right)):
+                    known(f"paths.{name}.runs.{run}.scales[0]", runs[run].scales[0], [1.0])
+                    guidance = runs[run].guidance
+                    fits = guidance.conditional if side == "left" else getattr(guidance, "gradient_factor", 0) == 1
+                    if not fits:
+                        needed = "a conditional model" if side == "left" else "a classifier with gradient_factor 1"
+                        raise ValueError(
+                            f"configuration key '{at}.pairs[{i}].{side}' has the value '{run}': that side of Eq. (4) is"
+                            f" a run of {needed}"
+                        )
+
+    def needs(self, plan) -> tuple[dict, dict]:
+        """The paths of every entry and seed."""
+        return travelled(plan, self.paths)

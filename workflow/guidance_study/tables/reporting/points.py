@@ -1,0 +1,201 @@
+"""Tables of points that the closed form judges: summaries over seeds, rows, claims checked, notes."""
+
+import pandas as pd
+
+from guidance_study.plan.recipes import shown
+from guidance_study.tables.reporting.render import number
+
+HEADS = {
+    "neighbour_mean": "NN distance, mean", "neighbour_median": "median", "neighbour_99": "99 %",
+    "boundary": "distance to boundary", "right_class": "right class", "wasserstein": "Wasserstein",
+    "coverage": "coverage", "effective_targets": "effective targets",
+}  # fmt: skip
+DIGITS = {"neighbour_mean": 4, "neighbour_median": 4, "neighbour_99": 4}
+
+
+def summarise(rows: pd.DataFrame) -> pd.DataFrame:
+    """Mean and standard deviation over seeds of every experiment, scale, label, state, arm and metric."""
+    by = ["experiment", "scale", "label", "state", "arm", "metric"]
+    grouped = rows.groupby(by, sort=False, dropna=False)["value"]
+    return grouped.agg(mean="mean", spread="std", seeds="count").reset_index()
+
+
+def guidance_text(setting: dict) -> str:
+    """A guidance rule in words: its classifier, and its gradient's factor where it is not 1."""
+    if "classifier" not in setting:
+        return setting["guidance"]
+    factor = setting["gradient_factor"]
+    scaled = "" if factor == 1 else f", gradient x {factor:g}"
+    return f"{setting['guidance']} ({setting['classifier']}{scaled})"
+
+
+def flow_text(arm: dict, several: bool) -> str:
+    """How a row calls an arm's flow: by its neighbours only where there are several."""
+    one = "one flow a scale" if arm["train_on"] == "own_scale" else "one flow for all"
+    return one + (f", {arm['space']} k = {arm['k']}" if several else "")
+
+
+def lines(summary: pd.DataFrame, metrics: list[str], settings: dict) -> list[dict]:
+    """A line for each experiment, scale and state; real points once for each dataset, before its first experiment."""
+    found, seen = [], set()
+    for experiment, setting in settings.items():
+        mine = summary[summary["experiment"] == experiment]
+        several = len({(arm["space"], arm["k"]) for arm in setting["arms"].values()}) > 1
+        if setting["data"] not in seen:
+            seen.add(setting["data"])
+            line = {"Data": setting["data"], "Guidance": "none: fresh real points", "Scale": "-", "Post.": "-"}
+            real = mine[mine["state"] == "real"].assign(spread=None)  # the same points for every training seed
+            found.append(line | _values(real, metrics))
+        for scale, part in mine.dropna(subset="scale").groupby("scale", sort=False):
+            line = {"Data": setting["data"], "Guidance": guidance_text(setting), "Scale": shown(scale)}
+            found.append(line | {"Post.": "no"} | _values(part[part["state"] == "before"], metrics))
+            searched = set()
+            for name, arm in setting["arms"].items():
+                after = part[(part["state"].isin(["after", "targets"])) & (part["arm"] == name)]
+                found.append(line | {"Post.": flow_text(arm, several)} | _values(after, metrics))
+            for name, arm in setting["arms"].items():
+                if (arm["space"], arm["k"]) not in searched:  # arms that share their neighbours share the control
+                    searched.add((arm["space"], arm["k"]))
+                    control = part[(part["state"] == "retrieval") & (part["arm"] == name)]
+                    found.append(line | {"Post.": "retrieval control"} | _values(control, metrics))
+    return found
+
+
+def _values(part: pd.DataFrame, metrics: list[str]) -> dict:
+    values = {}
+    for metric in metrics:
+        row = part[part["metric"] == metric].head(1)
+        digits = DIGITS.get(metric, 3)
+        values[HEADS[metric]] = "" if row.empty else number(row["mean"].iloc[0], row["spread"].iloc[0], digits)
+    return values
+
+
+def ratio_lines(summary: pd.DataFrame, scales: list[float], arm: str, paper: dict) -> list[dict]:
+    """Tab. 1: a line for each class and scale."""
+    found = []
+    for label in sorted(summary["label"].dropna().unique()):
+        printed = paper.get(f"class_{int(label)}", [])
+        for i, scale in enumerate(scales):
+            part = summary[(summary["label"] == label) & (summary["scale"] == scale)]
+            value = {
+                (row.state, row.metric): row for row in part[part["arm"].isna() | (part["arm"] == arm)].itertuples()
+            }
+
+            def said(state: str, metric: str, digits: int, value=value) -> str:
+                return number(value[state, metric].mean, value[state, metric].spread, digits)
+
+            ours = [said("after", metric, 2) for metric in ("ratio_1", "ratio_10", "ratio_all")]
+            line = {"Class": str(int(label)), "Scale": shown(scale)}
+            line[("ratio, worst 1 % / 10 % / all", "paper")] = _triple(printed[i]) if i < len(printed) else ""
+            line[("ratio, worst 1 % / 10 % / all", "here")] = " / ".join(ours)
+            for metric, head in (("neighbour_mean", "NN distance, mean"), ("neighbour_99", "NN distance, 99 %")):
+                line[(head, "before")], line[(head, "after")] = said("before", metric, 4), said("after", metric, 4)
+            for state in ("before", "after"):
+                line[("right class", state)] = said(state, "right_class", 3)
+            found.append(line)
+    return found
+
+
+def _triple(values: list[float]) -> str:
+    return " / ".join(f"{value:g}" for value in values)
+
+
+def claims(rows: pd.DataFrame, settings: dict) -> list[str]:
+    """What the paper leads one to expect, checked in every seed; a sentence each, that says where it fails."""
+    rows = rows[rows["label"].isna() & rows["scale"].notna()]
+    wide = rows.assign(arm=rows["arm"].fillna("")).pivot_table(
+        index=["experiment", "seed", "scale"], columns=["state", "arm", "metric"], values="value", sort=False
+    )
+    growth, fall, moved = Claim(), Claim(), {}
+    for (experiment, seed), part in wide.groupby(level=["experiment", "seed"], sort=False):
+        ordered = part.droplevel(["experiment", "seed"]).sort_index()
+        before = ordered["before", "", "boundary"]
+        for low, high in zip(ordered.index[:-1], ordered.index[1:], strict=True):
+            growth.add(before[high] > before[low], f"{experiment}, seed {seed}, {shown(low)} to {shown(high)}")
+        for arm in settings[experiment]["arms"]:
+            for metric in ("neighbour_mean", "neighbour_99"):
+                for scale, row in ordered.iterrows():
+                    lower = row["after", arm, metric] < row["before", "", metric]
+                    fall.add(lower, f"{experiment}, {arm}, {HEADS[metric]}, seed {seed}, scale {shown(scale)}")
+            for metric in ("boundary", "coverage"):
+                change = ordered["after", arm, metric] - ordered["before", "", metric]
+                moved.setdefault((guidance_text(settings[experiment]), metric), []).extend(change.tolist())
+    found = [
+        growth.said("The distance to the boundary grows from each scale to the next"),
+        fall.said("Postprocessing lowers the mean and the 99 % neighbour distance"),
+    ]
+    changes = [
+        f"{HEADS[metric]} by {min(values):+.3f} to {max(values):+.3f} ({guidance})"
+        for (guidance, metric), values in moved.items()
+    ]
+    if changes:
+        found.append(f"What postprocessing changes besides: {'; '.join(changes)}.")
+    return [sentence for sentence in found if sentence]
+
+
+class Claim:
+    """How often something held, and where it did not."""
+
+    def __init__(self):
+        self.held, self.failed = 0, []
+
+    def add(self, holds: bool, where: str) -> None:
+        if holds:
+            self.held += 1
+        else:
+            self.failed.append(where)
+
+    def said(self, claim: str) -> str:
+        total = self.held + len(self.failed)
+        if not total:
+            return ""
+        if not self.failed:
+            return f"{claim}: in all {total} cases."
+        return f"{claim}: in {self.held} of {total} cases; NOT for {'; '.join(self.failed)}."
+
+
+MEANING = {
+    "boundary": "Distance to boundary: to where the mixture's exact posterior on clean data is 1/2.",
+    "right_class": "Right class: by the mixture's exact posterior on clean data.",
+    "wasserstein": "Wasserstein: W1 to held-out points of the class, sliced in the plane, the mean over classes.",
+    "coverage": "Coverage: balls around real points, as many as generations, that reach neighbour number {k}.",
+    "effective_targets": "Effective targets: effective sample size of Eq. (9)'s targets, relative to real points in the"
+    " place of the generations.",
+}
+
+
+def notes(rows: pd.DataFrame, contents: list[dict], params: dict, metrics: list[str], arms: list[str] | None = None):
+    """Sentences below a table that shows these metrics and, of the arms, these or all: sizes, definitions, settings."""
+    seeds, settings = sorted(rows["seed"].unique().tolist()), params["settings"]
+    k = next(iter(settings.values()))["manifold_k"]
+    spread = "s {}; ± is the standard deviation over them" if len(seeds) > 1 else " {}"
+    sentences = [
+        f"{contents[0]['n']} generations a scale, none of them trained on; training"
+        f" seed{spread.format(', '.join(map(str, seeds)))}.",
+        f"NN distance: to the nearest held-out real point of the same class, of {contents[0]['real']} in all classes.",
+        *(MEANING[metric].format(k=k) for metric in metrics if metric in MEANING),
+    ]
+    if arms is None:
+        sentences.append(
+            "Retrieval control: each generation replaced by a random one of its k nearest training points of its class."
+        )
+    alike: dict[str, list[str]] = {}
+    for name, setting in settings.items():
+        alike.setdefault(_setting(setting, arms), []).append(name)
+    return sentences + [f"{', '.join(names)}: {text}" for text, names in alike.items()]
+
+
+def _setting(setting: dict, arms: list[str] | None) -> str:
+    base, sampler, pool = setting["base"], setting["sampler"], setting["pool"]
+    note = f"base of {base['steps']} steps, batch {base['batch']}; {sampler['kind']}, {sampler['steps']} steps"
+    for arm, flow in setting["flows"].items():
+        if arms is not None and arm not in arms:
+            continue
+        of = setting["arms"][arm]
+        own = of["train_on"] == "own_scale"
+        trained = "at its scale" if own else f"at scales {', '.join(map(shown, pool['scales']))}"
+        note += (
+            f"; {flow_text(of, several=False)}: {pool['n']} generations {trained}, k = {of['k']}, {flow['steps']} steps"
+            f" of batch {flow['batch']}, Dopri5 at rtol {flow['rtol']:g}"
+        )
+    return note + "."
