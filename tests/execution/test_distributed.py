@@ -113,7 +113,9 @@ def test_two_processes_train_to_the_weights_of_one(tmp_path, alone, capfd):
 def test_a_killed_run_of_two_leaves_no_process_and_goes_on_as_one(tmp_path, alone, monkeypatch, capsys):
     root = store(tmp_path / "results")
     environment = os.environ | {
-        "PYTHONPATH": os.pathsep.join([str(TOP / "workflow"), str(TOP / "tests")]),
+        "PYTHONPATH": os.pathsep.join(
+            [str(TOP / "workflow"), str(TOP / "tests"), *map(str, (TOP / "tests").glob("[a-z]*/"))]
+        ),
         "TMPDIR": str(tmp_path),
     }
     run = subprocess.Popen([sys.executable, "-c", SLOW, str(root)], env=environment, stderr=subprocess.DEVNULL)

@@ -90,7 +90,9 @@ except StudyError as error:
 
 def signalled(folder, seconds: float) -> subprocess.Popen:
     """A training of its own process that prints each step that it computes."""
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(TOP / "workflow"), str(TOP / "tests")])}
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join([str(TOP / "workflow"), str(TOP / "tests"), str(TOP / "tests/training")])
+    }
     command = [sys.executable, "-c", SIGNALLED, str(folder), str(seconds)]
     return subprocess.Popen(command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
