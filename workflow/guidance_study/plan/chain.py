@@ -3,6 +3,7 @@
 from functools import cache
 
 from guidance_study.config.experiments import Arm, Search
+from guidance_study.config.facts import Facts
 from guidance_study.config.study import Study
 from guidance_study.plan.recipes import Artefact, shown
 
@@ -28,14 +29,16 @@ class Chain:
         self._plain = cache(lambda section, name: getattr(study, section)[name].plain())
         self._facts = cache(lambda name: study.datasets[name].facts())
 
-    def _add(self, stage: str, label: str, params: dict, inputs: dict[str, Artefact], about: str) -> Artefact:
-        artefact = Artefact(stage, label, params, inputs, about)
+    def _add(
+        self, stage: str, label: str, params: dict, inputs: dict[str, Artefact], about: str, facts: Facts | None = None
+    ) -> Artefact:
+        artefact = Artefact(stage, label, params, inputs, about, facts)
         return self.artefacts.setdefault(artefact.address, artefact)  # the first name given to a recipe stays
 
     def dataset(self, name: str) -> Artefact:
-        spec = self.study.datasets[name]
-        params = {**self._plain("datasets", name), "raw": self._facts(name).raw}
-        artefact = self._add("dataset", spec.kind, params, {}, f"dataset {name}")
+        spec, facts = self.study.datasets[name], self._facts(name)
+        params = {**self._plain("datasets", name), "raw": facts.raw}
+        artefact = self._add("dataset", spec.kind, params, {}, f"dataset {name}", facts)
         self._outside[artefact.address] = spec.missing
         return artefact
 
@@ -68,7 +71,7 @@ class Chain:
         """Class rows of a network: one more for "no class" where it may be asked for."""
         if not model.conditional:
             return 0
-        return classes + (model.class_dropout > 0 or self.study.networks[model.network].kind == "song_unet")
+        return classes + (model.class_dropout > 0 or self.study.networks[model.network].null_row)
 
     def classifier(self, name: str, seed: int) -> Artefact:
         spec = self.study.classifiers[name]

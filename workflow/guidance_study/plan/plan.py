@@ -1,10 +1,11 @@
 """The plan: configuration -> recipes -> graph. Plain typed Python; every cluster job parses it again."""
 
-from guidance_study.config.experiments import Arm
+from guidance_study.config.experiments import Arm, Experiment
 from guidance_study.config.study import Study
 from guidance_study.plan.chain import Chain
 from guidance_study.plan.recipes import Artefact, shown
 from guidance_study.sources.rawfiles import RawFile
+from guidance_study.support.errors import StudyError
 
 
 class Plan(Chain):
@@ -44,7 +45,7 @@ class Plan(Chain):
 
     def measures(self, name: str, scale: float, seed: int) -> Artefact:
         """All measures of an experiment at a scale: before, after each arm, and retrieved."""
-        experiment = self.study.experiments[name]
+        experiment = self._judged_exactly(name, False)
         evaluation = experiment.evaluation
         arms, inputs = self._judged(name, (scale,), seed)
         samples, dataset = inputs["samples"], inputs["dataset"]
@@ -65,11 +66,22 @@ class Plan(Chain):
 
     def point_measures(self, name: str, seed: int) -> Artefact:
         """All measures of an experiment that the closed form judges: every scale, before, after and retrieved."""
-        evaluation = self.study.experiments[name].evaluation
+        evaluation = self._judged_exactly(name, True).evaluation
         arms, inputs = self._judged(name, tuple(evaluation.scales), seed)
         params = {"arms": arms, "manifold_k": evaluation.manifold_k, "seed": seed}
         about = f"{name}: measures, seed {seed}"
         return self._add("point_measures", inputs["samples"].label, params, inputs, about)
+
+    def _judged_exactly(self, name: str, exact: bool) -> Experiment:
+        """The experiment, if the closed form judges it, or does not. StudyError: a table did not check that."""
+        experiment = self.study.experiments[name]
+        if experiment.exact != exact:
+            wanted, found = ("point_measures", "measures") if exact else ("measures", "point_measures")
+            raise StudyError(
+                f"a table or figure asks for {wanted} of experiment '{name}', which has {found} since its evaluator is"
+                f" {experiment.evaluator!r}; its check() must refuse such an experiment"
+            )
+        return experiment
 
     def _judged(self, name: str, scales: tuple[float, ...], seed: int) -> tuple[list[dict], dict[str, Artefact]]:
         """The arms of an experiment as recipe parameters; generations before and after, real data, arms' spaces."""

@@ -7,6 +7,8 @@ killed for too little gets more. A training goes on from its checkpoint, whateve
 
 from math import ceil, prod
 
+from guidance_study.config import seams
+from guidance_study.config.facts import UNKNOWN
 from guidance_study.plan.recipes import Artefact
 
 GPU_FROM = 1e14  # floating-point operations from which a GPU is worth its queue: about an hour and a half of one core
@@ -21,9 +23,8 @@ ON_GPU = ("denoiser", "classifier", "postprocessor", "samples", "features", "pos
 MAPPED = ("dataset", "samples", "features", "postprocessed", "statistics", "table", "figure")
 ADAPTIVE = 150  # evaluations of Dopri5 at tight tolerances
 PRETRAINED = 1e11  # operations an image of a pretrained network: DINOv2, the VAE's encoder; Inception needs a tenth
-WIDTH = 2048  # numbers that a pretrained network makes of an image (Inception, ResNet-50); DINOv2: 768
-IMAGENET, HELD_OUT = 1300, 50  # images a class of a folder of images, as ImageNet has, to train on and held out
-DIGITS = 1797
+WIDTH = 2048  # numbers of a sample where it is measured, at least (Inception, ResNet-50); DINOv2: 768
+GUESSED = {"train": 1300, "held_out": 50}  # images of a class in a folder that is not there yet: as ImageNet has
 
 
 def mem_mb(artefact: Artefact, attempt: int = 1) -> int:
@@ -62,28 +63,18 @@ def operations(artefact: Artefact) -> float:
     if artefact.stage == "features":
         return rows(artefact) * PRETRAINED
     if artefact.stage in ("neighbours", "measures"):
-        samples, dataset = inputs["samples"], inputs["dataset"]
-        sets = 1 + 2 * len(params["arms"]) if artefact.stage == "measures" else 1
-        return 2.0 * sets * rows(samples) * rows(dataset) * max(numbers(samples), WIDTH)
+        samples, pairs = inputs["samples"], 2.0 * rows(inputs["samples"]) * rows(inputs["dataset"])
+        if artefact.stage == "neighbours":
+            return pairs * width(params["embedding"], samples)
+        return pairs * (1 + 2 * len(params["arms"])) * max(numbers(samples), WIDTH)
     return 0.0
 
 
 def forward(trained: Artefact) -> float:
-    """Operations of a network's forward pass for one sample: two a weight and place."""
-    network, shape = trained.params["network"], trained.params["shape"]
-    kind, values, side = network["kind"], prod(shape), shape[-1]
-    if kind == "linear":
-        return 2.0 * values * trained.params["classes"]
-    if kind in ("mlp", "residual_mlp"):
-        layers = network["layers"] if kind == "mlp" else 2 * network["blocks"]
-        return 2.0 * network["width"] * (layers * network["width"] + 2 * values)
-    if kind == "cnn":
-        return 2.0 * 9 * 4 * (network["channels"] * side) ** 2
-    blocks = network["num_blocks" if kind == "song_unet" else "num_res_blocks"]
-    total = 0.0
-    for level, multiple in enumerate(network["channel_mult"]):  # two 3 x 3 convolutions a block, twice as wide going up
-        total += 1.5 * (2 * blocks + 1) * 2 * 9 * (network["model_channels"] * multiple * (side >> level)) ** 2
-    return 2.0 * total
+    """Operations of a network's forward pass for one sample."""
+    params = trained.params
+    classes = (params["classes"],) if trained.stage == "classifier" else ()
+    return seams.parse("networks", params["network"]).operations(tuple(params["shape"]), *classes)
 
 
 def rows(artefact: Artefact) -> int:
@@ -99,30 +90,32 @@ def rows(artefact: Artefact) -> int:
 
 
 def part_rows(dataset: Artefact, part: str) -> int:
-    """Samples of a part, train or held_out, of a dataset; of a folder of images a guess from its classes."""
-    params = dataset.params
-    if f"{part}_counts" in params:
-        return sum(params[f"{part}_counts"])
-    if params["kind"] == "image_folder":
-        return params["classes"] * (IMAGENET if part == "train" else HELD_OUT)
-    if "train" in params:
-        return params[part]
-    return DIGITS if part == "train" else 0
+    """Samples of a part, train or held_out, of a dataset; of classes that nobody has counted yet a guess."""
+    counts = dataset.facts.train_counts if part == "train" else dataset.facts.held_out_counts
+    return sum(GUESSED[part] if n == UNKNOWN else n for n in counts)
+
+
+def shape(artefact: Artefact) -> tuple[int, ...]:
+    """The shape of one sample of a dataset, or of generations."""
+    if artefact.stage == "dataset":
+        return artefact.facts.shape
+    if artefact.stage == "postprocessed":
+        return shape(artefact.inputs["samples"])
+    return tuple(artefact.inputs["denoiser"].params["shape"])
+
+
+def width(embedding: dict, images: Artefact) -> int:
+    """Numbers of the features of one sample in a neighbour space."""
+    return seams.parse("embeddings", embedding).numbers(shape(images))
 
 
 def numbers(artefact: Artefact) -> int:
-    """Numbers of one row of an artefact's largest array."""
-    params = artefact.params
-    if artefact.stage == "samples":
-        return prod(artefact.inputs["denoiser"].params["shape"])
-    if artefact.stage == "postprocessed":
-        return numbers(artefact.inputs["samples"])
+    """Numbers of one row of an artefact's largest array; 0 where that is small."""
+    if artefact.stage in ("dataset", "samples", "postprocessed"):
+        return prod(shape(artefact))
     if artefact.stage == "features":
-        return 4 * (params["embedding"]["resize"] // 8) ** 2 if params["embedding"]["kind"] == "vae" else WIDTH
-    if artefact.stage == "neighbours":
-        return 4 * params["k"]  # an index and a distance of 8 bytes each
-    sizes = {"mnist": 28 * 28, "cifar10": 3 * 32 * 32, "digits": 64}
-    return params["channels"] * params["size"] ** 2 if "size" in params else sizes.get(params.get("kind"), 2)
+        return width(artefact.params["embedding"], artefact.inputs["images"])
+    return 4 * artefact.params["k"] if artefact.stage == "neighbours" else 0  # an index and a distance of 8 bytes each
 
 
 def _held(artefact: Artefact) -> list[Artefact]:
