@@ -5,7 +5,7 @@ from math import prod
 import pytest
 from guidance_study.config import seams
 from guidance_study.config.facts import UNKNOWN, Facts
-from guidance_study.plan import resources
+from guidance_study.plan import resources, sizes
 from guidance_study.plan.plan import Plan
 from guidance_study.plan.recipes import Artefact
 from guidance_study.plan.sizes import expected_bytes
@@ -19,8 +19,8 @@ def dataset(facts: Facts) -> Artefact:
 
 def test_a_new_dataset_is_priced_by_its_facts():
     new = dataset(IMAGES)
-    assert resources.rows(new) == 60_000
-    assert resources.numbers(new) == 3 * 64 * 64
+    assert sizes.rows(new) == 60_000
+    assert sizes.numbers(new) == 3 * 64 * 64
     assert expected_bytes(new) == 60_000 * 3 * 64 * 64 * 4
     assert resources.runtime(new) > resources.runtime(dataset(Facts((2,), (50,), (50,), {})))
     network = seams.parse("networks", {"kind": "linear"}).plain()
@@ -28,12 +28,12 @@ def test_a_new_dataset_is_priced_by_its_facts():
     held = resources.mem_mb(Artefact("classifier", "linear", params, {"dataset": new}))
     assert held > 2 * expected_bytes(new) / 1e6
     features = Artefact("features", "f", {"embedding": {"kind": "pixels"}, "part": "held_out"}, {"images": new})
-    assert (resources.rows(features), resources.numbers(features)) == (10_000, 3 * 64 * 64)
+    assert (sizes.rows(features), sizes.numbers(features)) == (10_000, 3 * 64 * 64)
 
 
 def test_classes_that_nobody_has_counted_are_guessed():
     new = dataset(Facts((3, 64, 64), (UNKNOWN,) * 10, (UNKNOWN,) * 10, {}))
-    assert resources.rows(new) == 10 * (1300 + 50)
+    assert sizes.rows(new) == 10 * (1300 + 50)
 
 
 def test_datasets_of_the_study_are_priced_by_their_facts(parsed):
@@ -41,15 +41,15 @@ def test_datasets_of_the_study_are_priced_by_their_facts(parsed):
     for name, spec in plan.study.datasets.items():
         facts = spec.facts()
         made = plan.dataset(name)
-        assert resources.part_rows(made, "train") == sum(facts.train_counts)
-        assert resources.part_rows(made, "held_out") == sum(facts.held_out_counts)
-        assert resources.numbers(made) == prod(facts.shape)
+        assert sizes.part_rows(made, "train") == sum(facts.train_counts)
+        assert sizes.part_rows(made, "held_out") == sum(facts.held_out_counts)
+        assert sizes.numbers(made) == prod(facts.shape)
 
 
 @pytest.mark.parametrize(("resize", "width"), [(None, 4 * 8 * 8), (256, 4 * 32 * 32)])
 def test_latents_shrink_with_the_images_that_the_autoencoder_sees(resize, width):
     params = {"embedding": {"kind": "vae", "resize": resize}, "part": "train"}
-    assert resources.numbers(Artefact("features", "vae", params, {"images": dataset(IMAGES)})) == width
+    assert sizes.numbers(Artefact("features", "vae", params, {"images": dataset(IMAGES)})) == width
 
 
 def test_a_network_is_priced_by_its_method(monkeypatch):

@@ -202,10 +202,10 @@ def test_new_kinds_are_priced_by_their_facts_and_methods(extended):
     assert f"dataset stripes, {size / 1e9:.3g} GB" in command_line(folder, "plan").stdout
     code = (
         "import json; from guidance_study.config.loading import load; from guidance_study.plan.plan import Plan\n"
-        "from guidance_study.plan import resources\n"
+        "from guidance_study.plan import resources, sizes\n"
         "plan = Plan(load(['config.yaml']))\n"
         "made = plan.dataset('stripes'), plan.denoiser('stripes', 0), plan.classifier('stripes', 0)\n"
-        "print(json.dumps([resources.rows(made[0]), *map(resources.operations, made[1:])]))"
+        "print(json.dumps([sizes.rows(made[0]), *map(resources.operations, made[1:])]))"
     )
     environ = environment() | {"PYTHONPATH": "workflow"}
     done = subprocess.run([sys.executable, "-c", code], cwd=folder, env=environ, text=True, capture_output=True)

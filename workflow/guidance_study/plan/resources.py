@@ -5,11 +5,12 @@ what the libraries take; time is arithmetic over speed, three times. Both grow w
 killed for too little gets more. A training goes on from its checkpoint, whatever killed it.
 """
 
-from math import ceil, prod
+from math import ceil
 
 from guidance_study.config import seams
-from guidance_study.config.facts import UNKNOWN
+from guidance_study.config.stages import STAGES
 from guidance_study.plan.recipes import Artefact
+from guidance_study.plan.sizes import expected_bytes, numbers, rows, width
 
 GPU_FROM = 1e14  # floating-point operations from which a GPU is worth its queue: about an hour and a half of one core
 CPU_SPEED = 2e10  # operations a second of one core, sustained
@@ -18,13 +19,9 @@ MERGING = 30  # minutes to verify what shards made
 STEP = {0: 0.005, 1: 0.01}  # seconds that a step of training or sampling takes at least, by GPUs: launches, draws
 MARGIN, START, ROUND = 3, 10, 10  # factor on the estimate; minutes to load and verify; minutes that are rounded up to
 LIBRARIES = {0: 2000, 1: 8000}  # MB of PyTorch and its friends, by GPUs (0.6 to 0.8 GB measured without one)
-SMALL = ("dataset", "statistics", "table", "figure", "paths", "point_measures")  # minutes on one core, never a GPU
-ON_GPU = ("denoiser", "classifier", "postprocessor", "samples", "features", "postprocessed", "cost")
-MAPPED = ("dataset", "samples", "features", "postprocessed", "statistics", "table", "figure")
 ADAPTIVE = 150  # evaluations of Dopri5 at tight tolerances
-PRETRAINED = 1e11  # operations an image of a pretrained network: DINOv2, the VAE's encoder; Inception needs a tenth
 WIDTH = 2048  # numbers of a sample where it is measured, at least (Inception, ResNet-50); DINOv2: 768
-GUESSED = {"train": 1300, "held_out": 50}  # images of a class in a folder that is not there yet: as ImageNet has
+PRETRAINED = 1e11  # operations an image of a pretrained network: DINOv2, the VAE's encoder; Inception needs a tenth
 
 
 def mem_mb(artefact: Artefact, attempt: int = 1) -> int:
@@ -37,7 +34,7 @@ def mem_mb(artefact: Artefact, attempt: int = 1) -> int:
 def runtime(artefact: Artefact, attempt: int = 1, shards: int = 1) -> int:
     """Minutes; with `shards` those of one of them."""
     gpu = gpus(artefact)
-    if artefact.stage in SMALL:
+    if artefact.spec.small:
         seconds = 300 + _array_mb(artefact) / 10  # 10 MB a second, for a folder of images
     else:
         speed = GPU_SPEED[_precision(artefact)] if gpu else CPU_SPEED
@@ -46,8 +43,15 @@ def runtime(artefact: Artefact, attempt: int = 1, shards: int = 1) -> int:
 
 
 def gpus(artefact: Artefact) -> int:
-    """1 where a GPU saves an hour or more, else 0."""
-    return int(artefact.stage in ON_GPU and (artefact.stage == "cost" or operations(artefact) >= GPU_FROM))
+    """1 where a GPU saves an hour or more, or is what is measured; else 0."""
+    asks = artefact.spec.gpu
+    return int(asks == "always" or (asks == "long" and operations(artefact) >= GPU_FROM))
+
+
+def processes(recipe: dict, devices: int) -> int:
+    """Processes that a job with this recipe trains in, of as many as may be; 1 where it trains nothing."""
+    training = recipe["params"].get("training") if STAGES[recipe["stage"]].trains else None
+    return min(devices, training["batch"]) if training else 1
 
 
 def operations(artefact: Artefact) -> float:
@@ -77,50 +81,9 @@ def forward(trained: Artefact) -> float:
     return seams.parse("networks", params["network"]).operations(tuple(params["shape"]), *classes)
 
 
-def rows(artefact: Artefact) -> int:
-    """Samples that an artefact is of; 0 for those of none."""
-    if artefact.stage == "dataset":
-        return part_rows(artefact, "train") + part_rows(artefact, "held_out")
-    if artefact.stage == "features":
-        images = artefact.inputs["images"]
-        return part_rows(images, artefact.params["part"]) if images.stage == "dataset" else rows(images)
-    if artefact.stage in ("postprocessed", "neighbours"):
-        return rows(artefact.inputs["samples"])
-    return artefact.params["n"] if artefact.stage == "samples" else 0
-
-
-def part_rows(dataset: Artefact, part: str) -> int:
-    """Samples of a part, train or held_out, of a dataset; of classes that nobody has counted yet a guess."""
-    counts = dataset.facts.train_counts if part == "train" else dataset.facts.held_out_counts
-    return sum(GUESSED[part] if n == UNKNOWN else n for n in counts)
-
-
-def shape(artefact: Artefact) -> tuple[int, ...]:
-    """The shape of one sample of a dataset, or of generations."""
-    if artefact.stage == "dataset":
-        return artefact.facts.shape
-    if artefact.stage == "postprocessed":
-        return shape(artefact.inputs["samples"])
-    return tuple(artefact.inputs["denoiser"].params["shape"])
-
-
-def width(embedding: dict, images: Artefact) -> int:
-    """Numbers of the features of one sample in a neighbour space."""
-    return seams.parse("embeddings", embedding).numbers(shape(images))
-
-
-def numbers(artefact: Artefact) -> int:
-    """Numbers of one row of an artefact's largest array; 0 where that is small."""
-    if artefact.stage in ("dataset", "samples", "postprocessed"):
-        return prod(shape(artefact))
-    if artefact.stage == "features":
-        return width(artefact.params["embedding"], artefact.inputs["images"])
-    return 4 * artefact.params["k"] if artefact.stage == "neighbours" else 0  # an index and a distance of 8 bytes each
-
-
 def _held(artefact: Artefact) -> list[Artefact]:
     """The artefacts whose arrays a job holds in memory whole; the rest is mapped and read in parts."""
-    if artefact.stage in MAPPED:
+    if artefact.spec.mapped:
         return []
     held = [artefact, *artefact.inputs.values()]
     if "features/train" in artefact.inputs:  # neighbours in a stored space look at no image
@@ -129,7 +92,7 @@ def _held(artefact: Artefact) -> list[Artefact]:
 
 
 def _array_mb(artefact: Artefact) -> float:
-    return 4 * rows(artefact) * numbers(artefact) / 1e6
+    return expected_bytes(artefact) / 1e6
 
 
 def _steps(artefact: Artefact) -> int:
