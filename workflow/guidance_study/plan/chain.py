@@ -2,9 +2,11 @@
 
 from functools import cache
 
-from guidance_study.config.experiments import Arm, Search
+from guidance_study.config.experiments import Arm
 from guidance_study.config.study import Study
 from guidance_study.plan.recipes import Artefact, shown
+
+EXACT_SEARCH = {"kind": "exact"}  # says nothing any more: goes from recipes as soon as their addresses change anyway
 
 
 class Chain:
@@ -159,12 +161,12 @@ class Chain:
         rest = {key: value for key, value in params.items() if key != "classifier"}
         return rest, {f"embedder{at}": self.classifier(params["classifier"], seed)}
 
-    def neighbours(self, samples: Artefact, dataset: str, space: str, k: int, search: Search, seed: int) -> Artefact:
+    def neighbours(self, samples: Artefact, dataset: str, space: str, k: int, seed: int) -> Artefact:
         """The k nearest training samples of each generation's class, in a neighbour space."""
         inputs = {"samples": samples, "dataset": self.dataset(dataset)}
         embedding, needs = self._space(space, seed, samples, inputs["dataset"])
         about = f"{k} nearest neighbours in {space} of [{samples.about}]"
-        params = {"embedding": embedding, "k": k, "search": search.plain()}
+        params = {"embedding": embedding, "k": k, "search": EXACT_SEARCH}
         return self._add("neighbours", f"{embedding['kind']}-k{k}", params, inputs | needs, about)
 
     def postprocessor(self, name: str, arm: Arm, scale: float, seed: int) -> Artefact:
@@ -172,7 +174,7 @@ class Chain:
         experiment, spec = self.study.experiments[name], self.study.postprocessors[arm.postprocessor]
         pool, scales = self.pool(name, arm, scale, seed), self._learns_from(name, arm, scale)
         dataset = self.study.models[experiment.model].dataset
-        neighbours = self.neighbours(pool, dataset, arm.space, arm.k, arm.search, seed)
+        neighbours = self.neighbours(pool, dataset, arm.space, arm.k, seed)
         params = {
             "network": self._plain("networks", spec.network),
             "shape": pool.inputs["denoiser"].params["shape"],

@@ -2,7 +2,7 @@
 
 from guidance_study.config.experiments import Arm
 from guidance_study.config.study import Study
-from guidance_study.plan.chain import Chain
+from guidance_study.plan.chain import EXACT_SEARCH, Chain
 from guidance_study.plan.recipes import Artefact, shown
 from guidance_study.sources.rawfiles import RawFile
 
@@ -79,7 +79,7 @@ class Plan(Chain):
         arms, inputs = [], {"samples": samples, "dataset": dataset}
         for arm in experiment.arms:
             embedding, needs = self._space(arm.space, seed, samples, dataset, f"/{arm.name}")
-            arms.append({"name": arm.name, "embedding": embedding, "k": arm.k, "search": arm.search.plain()})
+            arms.append({"name": arm.name, "embedding": embedding, "k": arm.k, "search": EXACT_SEARCH})
             inputs[f"postprocessed/{arm.name}"] = self.postprocessed(name, arm, scales, seed)
             inputs |= needs
         return arms, inputs
