@@ -8,7 +8,6 @@ A step waits for nothing: the next step's draws are made while a GPU computes, l
 import contextlib
 import hashlib
 import math
-import pickle
 import signal
 import threading
 import time
@@ -26,7 +25,7 @@ from guidance_study.support.errors import StudyError
 from guidance_study.support.progress import log, track
 from guidance_study.support.randomness import torch_seed
 from guidance_study.support.settings import setting
-from guidance_study.support.writing import atomically
+from guidance_study.training import checkpoints
 
 Draws = Callable[[int], tuple[Tensor, ...]]  # step -> tensors on the CPU, a row for each sample of the batch
 STOPS = (signal.SIGTERM, signal.SIGUSR1)  # what schedulers send some time before they kill
@@ -221,25 +220,16 @@ class _Run:
 
         Later ones were of no use when this run started: they go too.
         """
-        state = {
-            "belongs": self.belongs,
-            "done": done,
-            "network": self.network.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "average": self.average,
-            "losses": self.losses,
-        }
-        path = self._path(done)
-        with atomically(path) as scratch:
-            torch.save(state, scratch)
+        path, state = self._path(done), {"belongs": self.belongs, "done": done, "average": self.average}
+        state |= {"network": self.network.state_dict(), "optimizer": self.optimizer.state_dict(), "losses": self.losses}
+        checkpoints.write(path, state)
         self.good = path
         saved = self._saved()
-        kept = saved[: saved.index(path) + 1][-KEPT:]
-        for other in set(saved) - set(kept):
-            other.unlink(missing_ok=True)
+        for other in set(saved) - set(saved[: saved.index(path) + 1][-KEPT:]):
+            checkpoints.drop(other)
 
     def resume(self) -> int:
-        """Steps done before, from the newest checkpoint of this training that can be read; 0 without one."""
+        """Steps done before, from the newest checkpoint of this training that can be used; 0 without one."""
         done = 0
         if self.group.rank == 0:
             done = next((done for path in reversed(self._saved()) if (done := self._load(path))), 0)
@@ -251,11 +241,11 @@ class _Run:
     def _load(self, path: Path) -> int:
         """Take over the state of a checkpoint; returns its steps, 0 where it cannot be used."""
         try:
-            state = torch.load(path, weights_only=True, map_location=self.device)
-        except (RuntimeError, EOFError, OSError, ValueError, pickle.UnpicklingError) as error:
-            log(f"checkpoint '{path}' cannot be read ({error}); trying the one before it")
+            state = checkpoints.read(path, self.device)
+        except checkpoints.Unusable as error:
+            log(f"{error}; trying the one before it")
             return 0
-        if not isinstance(state, dict) or state.get("belongs") != self.belongs:
+        if state["belongs"] != self.belongs:
             log(
                 f"checkpoint '{path}' is not one of this training (other parameters or another network) and is not used"
             )
