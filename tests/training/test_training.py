@@ -267,10 +267,11 @@ def test_bfloat16_learns_nearly_the_same_and_keeps_float32_weights(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_compiled_network_learns_the_same(tmp_path, monkeypatch):
-    whole, _ = train(tmp_path / "eager")
+@pytest.mark.parametrize("dropout", [0.0, 0.5])
+def test_a_compiled_network_learns_the_same(tmp_path, monkeypatch, dropout):
+    whole, _ = train(tmp_path / "eager", dropout=dropout)
     monkeypatch.setenv("GUIDANCE_STUDY_COMPILE", "default")
-    compiled, _ = train(tmp_path / "compiled")
+    compiled, _ = train(tmp_path / "compiled", dropout=dropout)
     assert compiled.keys() == whole.keys()
     assert all(torch.allclose(whole[name], compiled[name], rtol=1e-3, atol=1e-5) for name in whole)
 

@@ -23,11 +23,10 @@ from guidance_study.execution.distributed import Group, joined
 from guidance_study.plan.recipes import canonical
 from guidance_study.support.errors import StudyError
 from guidance_study.support.progress import log, track
-from guidance_study.support.randomness import torch_seed
 from guidance_study.support.settings import setting
 from guidance_study.training import checkpoints
+from guidance_study.training.dropout import Draws, keyed
 
-Draws = Callable[[int], tuple[Tensor, ...]]  # step -> tensors on the CPU, a row for each sample of the batch
 STOPS = (signal.SIGTERM, signal.SIGUSR1)  # what schedulers send some time before they kill
 CHECKED = 100  # steps between looks at the losses on a GPU, which make it wait
 KEPT = 2  # checkpoints kept, so that one half-written or lost file costs little
@@ -69,25 +68,23 @@ def fit(network: nn.Module, draws: Draws, loss: Callable[..., Tensor], training:
         network.compile(mode=mode)
     device = next(network.parameters()).device
     with joined(device) as group, _stop_signals() as asked, undivided("a step's batch", "training.micro_batch"):
+        draws, loss = keyed(network, draws, loss, batch=training["batch"], seed=seed, purpose=purpose)
         run = _Run(network, loss, training, checkpoints, belonging(network, training, seed, purpose), group)
-        _go(run, draws, asked, seed, purpose)
+        _go(run, draws, asked, purpose)
         network.eval()
         return run.weights(), run.losses.cpu()
 
 
-def _go(run: "_Run", draws: Draws, asked: list[int], seed: int, purpose: str) -> None:
+def _go(run: "_Run", draws: Draws, asked: list[int], purpose: str) -> None:
     """The steps that are left; where `asked` gets a signal's number, a checkpoint after the step and an end."""
     start, stop, group = run.resume(), run.training["steps"], run.group
-    has_dropout = any(isinstance(m, nn.Dropout) and m.p > 0 for m in run.network.modules())
-    masks = f"{purpose}/dropout" if group.size == 1 else f"{purpose}/dropout/{group.rank} of {group.size}"
     saved = time.monotonic()
     every = setting("checkpoint_seconds", 60.0)
     check = 1 if run.device.type == "cpu" else CHECKED
     checked = start
     steps = range(start, stop) if group.rank else track(range(start, stop), stop, purpose, start)
     for step, tensors in zip(steps, _drawn(draws, start, stop, run.device, group), strict=True):
-        with torch_seed(seed, masks, step) if has_dropout else contextlib.nullcontext():
-            run.step(step, tensors)
+        run.step(step, tensors)
         due = group.rank == 0 and (bool(asked) or time.monotonic() - saved > every)
         last = step + 1 == stop
         if due or last or (step + 1) % check == 0:
