@@ -10,6 +10,7 @@ from guidance_study.config.schema import reference_text, schema_text
 MISTAKES = {
     "unknown key": ({"networks": {"mlp": {"widht": 3}}}, ["networks.mlp.widht", "3", "width"]),
     "unknown top key": ({"netwroks": {}}, ["netwroks", "networks"]),
+    "unknown key of an arm": ({"experiments": {"digits_cfg": {"arms": [{"space": "features", "k": 7, "postprocessor": "digits", "search": {"kind": "ivf"}}]}}}, ["experiments.digits_cfg.arms[0].search", "unknown", "allowed", "space, k, postprocessor, train_on"]),
     "string for number": ({"experiments": {"digits_cfg": {"pool": {"n": "6000"}}}}, ["experiments.digits_cfg.pool.n", "'6000'", "integer"]),
     "1e-4 is text": ({"processes": {"ddpm": {"beta_start": "1e-4"}}}, ["processes.ddpm.beta_start", "'1e-4'", "1.0e-4"]),
     "infinite": ({"processes": {"ddpm": {"beta_end": float("inf")}}}, ["processes.ddpm.beta_end", "inf", "finite number"]),

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from guidance_study.config.experiments import Arm, Experiment
-from guidance_study.plan.embedding import within
+from guidance_study.plan.embedding import EXACT_SEARCH, within
 from guidance_study.plan.recipes import Artefact, at_scales
 from guidance_study.support.errors import StudyError
 
@@ -62,7 +62,7 @@ def _judged(plan: "Plan", name: str, scales: tuple[float, ...], seed: int) -> tu
     arms, inputs = [], {"samples": samples, "dataset": dataset}
     for arm in experiment.arms:
         embedding, needs = within(plan, arm.space, seed, samples, dataset, f"/{arm.name}")
-        arms.append({"name": arm.name, "embedding": embedding, "k": arm.k, "search": arm.search.plain()})
+        arms.append({"name": arm.name, "embedding": embedding, "k": arm.k, "search": EXACT_SEARCH})
         inputs[f"postprocessed/{arm.name}"] = plan.postprocessed(name, arm, scales, seed)
         inputs |= needs
     return arms, inputs
