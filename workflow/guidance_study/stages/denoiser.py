@@ -29,7 +29,7 @@ def make(job: Job) -> None:
         state, losses = loaded(network, Weights(**params["weights"])), torch.zeros(0)
     else:
         state, losses = train(job, placed(network))
-    save_weights(state, job.out / "weights.safetensors")
+    save_weights(state, job, "denoiser")
     np.save(job.out / "losses.npy", losses.numpy())
     job.facts["parameters"] = sum(p.numel() for p in network.parameters())
 
