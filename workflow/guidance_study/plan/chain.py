@@ -68,7 +68,7 @@ class Chain:
         """Class rows of a network: one more for "no class" where it may be asked for."""
         if not model.conditional:
             return 0
-        return classes + (model.class_dropout > 0 or self.study.networks[model.network].kind == "song_unet")
+        return classes + null_rows(self.study.networks[model.network].kind, model.class_dropout)
 
     def classifier(self, name: str, seed: int) -> Artefact:
         spec = self.study.classifiers[name]
@@ -200,6 +200,11 @@ class Chain:
         about = f"{name}: after {arm.name}, scale {listed(flows, ', ')}, seed {seed}"
         label = f"{samples.label}-{next(iter(flows.values())).inputs['neighbours'].label}"
         return self._add("postprocessed", label, params, inputs, about)
+
+
+def null_rows(network: str, class_dropout: float) -> int:
+    """1 where a conditional network of this kind has a last row for "no class", 0 where its rows are the classes."""
+    return int(class_dropout > 0 or network == "song_unet")
 
 
 def listed(scales, between: str = "-") -> str:
