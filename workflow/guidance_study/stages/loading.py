@@ -187,9 +187,9 @@ def _of_store(store: Store, address: str, about: str, command: str) -> Model | C
 
 def _command(address: str, results: Path, files: list[Path]) -> str:
     """What makes an artefact, in the project's folder; options only where they are not the defaults."""
-    config, *overlays = map(str, files)
-    options = ["--results", str(results)] if results != Path(RESULTS) else []
-    options += ["--config", config] if config != str(BASE) else []
+    config, *overlays = (str(file.resolve()) for file in files)
+    options = [] if results.resolve() == BASE.parent / RESULTS else ["--results", str(results.resolve())]
+    options += [] if config == str(BASE) else ["--config", config]
     options += ["--configfile", *overlays] if overlays else []
     return shlex.join(["python", "-m", "guidance_study", "run", address, *options])
 
