@@ -1,4 +1,4 @@
-"""Masks of dropout follow from the row of the global batch alone: processes, micro-batches, layout, device say nothing."""
+"""Masks of dropout follow from the row of the global batch: processes, micro-batches, layout, device say nothing."""
 
 import math
 import threading

@@ -93,10 +93,10 @@ class Plan:
             raise KeyError(f"no table or figure of this configuration needs an artefact '{address}'") from None
 
     def ancestors(self, targets: list[str]) -> list[Artefact]:
-        """Everything that the named targets are made of, each once, in an order in which it can be built."""
+        """Everything that targets (names or addresses) are made of, each once, in an order in which it can be built."""
         found: dict[str, Artefact] = {}
         for name in targets:
-            for artefact in self.targets[name].ancestors():
+            for artefact in (self.targets.get(name) or self.at(name)).ancestors():
                 found.setdefault(artefact.address, artefact)
         return list(found.values())
 
