@@ -12,8 +12,9 @@ if TYPE_CHECKING:
 def dataset(plan: "Plan", name: str) -> Artefact:
     """Real data as arrays, known by the digests of its raw files."""
     spec = plan.study.datasets[name]
-    params = {**plan.plain("datasets", name), "raw": plan.facts(name).raw}
-    return plan.add("dataset", spec.kind, params, {}, f"dataset {name}", spec.missing)
+    facts = plan.facts(name)
+    params = {**plan.plain("datasets", name), "raw": facts.raw}
+    return plan.add(Artefact("dataset", spec.kind, params, {}, f"dataset {name}", facts), spec.missing)
 
 
 def denoiser(plan: "Plan", name: str, seed: int) -> Artefact:
@@ -39,14 +40,14 @@ def denoiser(plan: "Plan", name: str, seed: int) -> Artefact:
     inputs = {"dataset": plan.dataset(model.dataset)} if model.training else {}
     made = f"trained for {model.training.steps} steps, seed {seed}" if model.training else "weights from outside"
     missing = model.weights.file.missing if model.weights else None
-    return plan.add("denoiser", label, params, inputs, f"model {name}: {made}", missing)
+    return plan.add(Artefact("denoiser", label, params, inputs, f"model {name}: {made}"), missing)
 
 
 def _rows(plan: "Plan", model: Model, classes: int) -> int:
     """Class rows of a network: one more for "no class" where it may be asked for."""
     if not model.conditional:
         return 0
-    return classes + (model.class_dropout > 0 or plan.study.networks[model.network].kind == "song_unet")
+    return classes + (model.class_dropout > 0 or plan.study.networks[model.network].null_row)
 
 
 def classifier(plan: "Plan", name: str, seed: int) -> Artefact:
@@ -64,4 +65,4 @@ def classifier(plan: "Plan", name: str, seed: int) -> Artefact:
     }
     label = f"{spec.network.kind}-{'noisy' if spec.process else 'clean'}-s{seed}"
     about = f"classifier {name}: trained for {spec.training.steps} steps, seed {seed}"
-    return plan.add("classifier", label, params, {"dataset": plan.dataset(spec.dataset)}, about)
+    return plan.add(Artefact("classifier", label, params, {"dataset": plan.dataset(spec.dataset)}, about))

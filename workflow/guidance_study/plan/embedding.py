@@ -17,13 +17,13 @@ def features(plan: "Plan", images: Artefact, space: str, part: str) -> Artefact:
     params = {"embedding": plan.plain("embeddings", space), "part": part}
     label = f"{spec.kind}-{part}-{images.label}"
     about = f"features ({space}) of {PARTS[part]}{images.about}"
-    return plan.add("features", label, params, {"images": images}, about, spec.weights.file.missing)
+    return plan.add(Artefact("features", label, params, {"images": images}, about), spec.weights.file.missing)
 
 
 def statistics(plan: "Plan", features: Artefact) -> Artefact:
     """Mean and covariance of features, to which Fréchet distances are taken."""
     about = f"mean and covariance of {features.about}"
-    return plan.add("statistics", features.label, {}, {"features": features}, about)
+    return plan.add(Artefact("statistics", features.label, {}, {"features": features}, about))
 
 
 def within(
@@ -52,4 +52,4 @@ def neighbours(
     embedding, needs = within(plan, space, seed, samples, inputs["dataset"])
     about = f"{k} nearest neighbours ({space}) of {samples.about}"
     params = {"embedding": embedding, "k": k, "search": search.plain()}
-    return plan.add("neighbours", f"{embedding['kind']}-k{k}", params, inputs | needs, about)
+    return plan.add(Artefact("neighbours", f"{embedding['kind']}-k{k}", params, inputs | needs, about))

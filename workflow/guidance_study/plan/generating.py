@@ -29,7 +29,7 @@ def samples(plan: "Plan", name: str, seed: int, scales: tuple[float, ...], n: in
     }
     label = f"{experiment.guidance.short}-{listed(scales)}-{purpose}-s{seed}"
     about = f"{name}: {n} generations {at_scales(scales)} {WHY[purpose]}, seed {seed}"
-    return plan.add("samples", label, params, inputs, about)
+    return plan.add(Artefact("samples", label, params, inputs, about))
 
 
 def evaluated(plan: "Plan", name: str, scales: tuple[float, ...], seed: int) -> Artefact:
@@ -62,4 +62,4 @@ def paths(plan: "Plan", name: str, seed: int) -> Artefact:
     }
     label = f"{plan.study.datasets[spec.dataset].kind}-{len(spec.runs)}runs-s{seed}"
     about = f"{name}: {spec.n} trajectories of each of {len(spec.runs)} runs, seed {seed}"
-    return plan.add("paths", label, params, inputs, about)
+    return plan.add(Artefact("paths", label, params, inputs, about))

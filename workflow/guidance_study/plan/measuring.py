@@ -2,9 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-from guidance_study.config.experiments import Arm
+from guidance_study.config.experiments import Arm, Experiment
 from guidance_study.plan.embedding import within
 from guidance_study.plan.recipes import Artefact, at_scales
+from guidance_study.support.errors import StudyError
 
 if TYPE_CHECKING:
     from guidance_study.plan.plan import Plan
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 
 def measures(plan: "Plan", name: str, scale: float, seed: int) -> Artefact:
     """All measures of an experiment at a scale: before, after each arm, and retrieved."""
-    experiment = plan.study.experiments[name]
+    experiment = _experiment(plan, name, False)
     evaluation = experiment.evaluation
     arms, inputs = _judged(plan, name, (scale,), seed)
     samples, dataset = inputs["samples"], inputs["dataset"]
@@ -29,16 +30,28 @@ def measures(plan: "Plan", name: str, scale: float, seed: int) -> Artefact:
     said = ("blocks", "manifold_k", "manifold_n", "copy_quantile", "per_class", "spaces")
     params = {"arms": arms, **{key: getattr(evaluation, key) for key in said}, "seed": seed}
     about = f"{name}: measured {at_scales([scale])}, seed {seed}"
-    return plan.add("measures", samples.label, params, inputs, about)
+    return plan.add(Artefact("measures", samples.label, params, inputs, about))
 
 
 def point_measures(plan: "Plan", name: str, seed: int) -> Artefact:
     """All measures of an experiment that the closed form judges: every scale, before, after and retrieved."""
-    evaluation = plan.study.experiments[name].evaluation
+    evaluation = _experiment(plan, name, True).evaluation
     arms, inputs = _judged(plan, name, tuple(evaluation.scales), seed)
     params = {"arms": arms, "manifold_k": evaluation.manifold_k, "seed": seed}
     about = f"{name}: measured {at_scales(evaluation.scales)}, seed {seed}"
-    return plan.add("point_measures", inputs["samples"].label, params, inputs, about)
+    return plan.add(Artefact("point_measures", inputs["samples"].label, params, inputs, about))
+
+
+def _experiment(plan: "Plan", name: str, exact: bool) -> Experiment:
+    """The experiment, if the closed form judges it, or does not. StudyError: a table did not check that."""
+    experiment = plan.study.experiments[name]
+    if experiment.exact != exact:
+        wanted, found = ("point_measures", "measures") if exact else ("measures", "point_measures")
+        raise StudyError(
+            f"a table or figure asks for {wanted} of experiment '{name}', which has {found} since its evaluator is"
+            f" {experiment.evaluator!r}; its check() must refuse such an experiment"
+        )
+    return experiment
 
 
 def _judged(plan: "Plan", name: str, scales: tuple[float, ...], seed: int) -> tuple[list[dict], dict[str, Artefact]]:
@@ -68,4 +81,4 @@ def cost(plan: "Plan", name: str, arm: Arm, scale: float, batches: list[int], se
     inputs = samples.inputs | {"postprocessor": flow}
     label = f"{samples.label}-{flow.inputs['neighbours'].label}"
     about = f"{name}: seconds and memory {at_scales([scale])}, without and with {arm.name}, seed {seed}"
-    return plan.add("cost", label, params, inputs, about)
+    return plan.add(Artefact("cost", label, params, inputs, about))

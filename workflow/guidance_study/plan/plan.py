@@ -63,22 +63,14 @@ class Plan:
 
     def _target(self, stage: str, name: str, spec: Spec) -> Artefact:
         inputs, said = spec.needs(self)
-        return self.add(stage, name, {"name": name, "spec": spec.plain(), **said}, inputs, f"{name}: {spec.title}")
+        params = {"name": name, "spec": spec.plain(), **said}
+        return self.add(Artefact(stage, name, params, inputs, f"{name}: {spec.title}"))
 
-    def add(
-        self,
-        stage: str,
-        label: str,
-        params: dict,
-        inputs: dict[str, Artefact],
-        about: str,
-        missing: Callable[[], str | None] | None = None,
-    ) -> Artefact:
+    def add(self, artefact: Artefact, missing: Callable[[], str | None] | None = None) -> Artefact:
         """The artefact with this recipe; the first words given to a recipe, `about`, stay.
 
         `missing()` says what it needs from outside (raw files, weights) and lacks, with the remedy, or None.
         """
-        artefact = Artefact(stage, label, params, inputs, about)
         if missing:
             self._outside[artefact.address] = missing
         return self.artefacts.setdefault(artefact.address, artefact)

@@ -44,7 +44,7 @@ def postprocessor(plan: "Plan", name: str, arm: Arm, scale: float, seed: int) ->
     inputs = {"samples": pool, "dataset": neighbours.inputs["dataset"], "neighbours": neighbours}
     label = f"{params['network']['kind']}-{listed(scales)}-{neighbours.label}-s{seed}"
     about = f"{name}: flow of {arm.name} from generations {at_scales(scales)}, seed {seed}"
-    return plan.add("postprocessor", label, params, inputs, about)
+    return plan.add(Artefact("postprocessor", label, params, inputs, about))
 
 
 def postprocessed(plan: "Plan", name: str, arm: Arm, scales: tuple[float, ...], seed: int) -> Artefact:
@@ -59,4 +59,4 @@ def postprocessed(plan: "Plan", name: str, arm: Arm, scales: tuple[float, ...], 
     }
     about = f"{name}: {samples.params['n']} generations {at_scales(flows)} after {arm.name}, seed {seed}"
     label = f"{samples.label}-{next(iter(flows.values())).inputs['neighbours'].label}"
-    return plan.add("postprocessed", label, params, inputs, about)
+    return plan.add(Artefact("postprocessed", label, params, inputs, about))

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from guidance_study.config.facts import Facts
 from guidance_study.config.stages import STAGES, Stage
 
 KEY_LENGTH = 16  # hexadecimal digits of the key that stand in an address; the manifest holds the whole recipe
@@ -43,7 +44,8 @@ class Artefact:
     """One node of the plan: a stage, its validated parameters, and the artefacts it is made from.
 
     `label` is the readable part of the address; it follows from the recipe, so that one recipe has one address.
-    `about` says in a person's words what it is, by where in the study it is used first.
+    `about` says in a person's words what it is, by where in the study it is used first; `facts`
+    what is known of a dataset's arrays.
     """
 
     stage: str
@@ -51,6 +53,7 @@ class Artefact:
     params: dict
     inputs: dict[str, "Artefact"] = field(default_factory=dict)
     about: str = ""
+    facts: Facts | None = None
 
     @property
     def spec(self) -> Stage:

@@ -5,11 +5,12 @@ what the libraries take; time is arithmetic over speed, three times. Both grow w
 killed for too little gets more. A training goes on from its checkpoint, whatever killed it.
 """
 
-from math import ceil, prod
+from math import ceil
 
+from guidance_study.config import seams
 from guidance_study.config.stages import STAGES
 from guidance_study.plan.recipes import Artefact
-from guidance_study.plan.sizes import WIDTH, expected_bytes, numbers, rows
+from guidance_study.plan.sizes import expected_bytes, numbers, rows, width
 
 GPU_FROM = 1e14  # floating-point operations from which a GPU is worth its queue: about an hour and a half of one core
 CPU_SPEED = 2e10  # operations a second of one core, sustained
@@ -19,6 +20,7 @@ STEP = {0: 0.005, 1: 0.01}  # seconds that a step of training or sampling takes 
 MARGIN, START, ROUND = 3, 10, 10  # factor on the estimate; minutes to load and verify; minutes that are rounded up to
 LIBRARIES = {0: 2000, 1: 8000}  # MB of PyTorch and its friends, by GPUs (0.6 to 0.8 GB measured without one)
 ADAPTIVE = 150  # evaluations of Dopri5 at tight tolerances
+WIDTH = 2048  # numbers of a sample where it is measured, at least (Inception, ResNet-50); DINOv2: 768
 PRETRAINED = 1e11  # operations an image of a pretrained network: DINOv2, the VAE's encoder; Inception needs a tenth
 
 
@@ -65,28 +67,18 @@ def operations(artefact: Artefact) -> float:
     if artefact.stage == "features":
         return rows(artefact) * PRETRAINED
     if artefact.stage in ("neighbours", "measures"):
-        samples, dataset = inputs["samples"], inputs["dataset"]
-        sets = 1 + 2 * len(params["arms"]) if artefact.stage == "measures" else 1
-        return 2.0 * sets * rows(samples) * rows(dataset) * max(numbers(samples), WIDTH)
+        samples, pairs = inputs["samples"], 2.0 * rows(inputs["samples"]) * rows(inputs["dataset"])
+        if artefact.stage == "neighbours":
+            return pairs * width(params["embedding"], samples)
+        return pairs * (1 + 2 * len(params["arms"])) * max(numbers(samples), WIDTH)
     return 0.0
 
 
 def forward(trained: Artefact) -> float:
-    """Operations of a network's forward pass for one sample: two a weight and place."""
-    network, shape = trained.params["network"], trained.params["shape"]
-    kind, values, side = network["kind"], prod(shape), shape[-1]
-    if kind == "linear":
-        return 2.0 * values * trained.params["classes"]
-    if kind in ("mlp", "residual_mlp"):
-        layers = network["layers"] if kind == "mlp" else 2 * network["blocks"]
-        return 2.0 * network["width"] * (layers * network["width"] + 2 * values)
-    if kind == "cnn":
-        return 2.0 * 9 * 4 * (network["channels"] * side) ** 2
-    blocks = network["num_blocks" if kind == "song_unet" else "num_res_blocks"]
-    total = 0.0
-    for level, multiple in enumerate(network["channel_mult"]):  # two 3 x 3 convolutions a block, twice as wide going up
-        total += 1.5 * (2 * blocks + 1) * 2 * 9 * (network["model_channels"] * multiple * (side >> level)) ** 2
-    return 2.0 * total
+    """Operations of a network's forward pass for one sample."""
+    params = trained.params
+    classes = (params["classes"],) if trained.stage == "classifier" else ()
+    return seams.parse("networks", params["network"]).operations(tuple(params["shape"]), *classes)
 
 
 def _held(artefact: Artefact) -> list[Artefact]:

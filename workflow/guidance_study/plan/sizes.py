@@ -2,12 +2,12 @@
 
 from math import prod
 
+from guidance_study.config import seams
+from guidance_study.config.facts import UNKNOWN
 from guidance_study.plan.recipes import Artefact
 
 FLOAT32 = 4  # bytes
-WIDTH = 2048  # numbers that a pretrained network makes of an image (Inception, ResNet-50); DINOv2: 768
-IMAGENET, HELD_OUT = 1300, 50  # images a class of a folder of images, as ImageNet has, to train on and held out
-DIGITS = 1797
+GUESSED = {"train": 1300, "held_out": 50}  # images of a class in a folder that is not there yet: as ImageNet has
 
 
 def rows(artefact: Artefact) -> int:
@@ -23,30 +23,32 @@ def rows(artefact: Artefact) -> int:
 
 
 def part_rows(dataset: Artefact, part: str) -> int:
-    """Samples of a part, train or held_out, of a dataset; of a folder of images a guess from its classes."""
-    params = dataset.params
-    if f"{part}_counts" in params:
-        return sum(params[f"{part}_counts"])
-    if params["kind"] == "image_folder":
-        return params["classes"] * (IMAGENET if part == "train" else HELD_OUT)
-    if "train" in params:
-        return params[part]
-    return DIGITS if part == "train" else 0
+    """Samples of a part, train or held_out, of a dataset; of classes that nobody has counted yet a guess."""
+    counts = dataset.facts.train_counts if part == "train" else dataset.facts.held_out_counts
+    return sum(GUESSED[part] if n == UNKNOWN else n for n in counts)
+
+
+def shape(artefact: Artefact) -> tuple[int, ...]:
+    """The shape of one sample of a dataset, or of generations."""
+    if artefact.stage == "dataset":
+        return artefact.facts.shape
+    if artefact.stage == "postprocessed":
+        return shape(artefact.inputs["samples"])
+    return tuple(artefact.inputs["denoiser"].params["shape"])
+
+
+def width(embedding: dict, images: Artefact) -> int:
+    """Numbers of the features of one sample in a neighbour space."""
+    return seams.parse("embeddings", embedding).numbers(shape(images))
 
 
 def numbers(artefact: Artefact) -> int:
-    """Numbers of one row of an artefact's largest array."""
-    params = artefact.params
-    if artefact.stage == "samples":
-        return prod(artefact.inputs["denoiser"].params["shape"])
-    if artefact.stage == "postprocessed":
-        return numbers(artefact.inputs["samples"])
+    """Numbers of one row of an artefact's largest array; 0 where that is small."""
+    if artefact.stage in ("dataset", "samples", "postprocessed"):
+        return prod(shape(artefact))
     if artefact.stage == "features":
-        return 4 * (params["embedding"]["resize"] // 8) ** 2 if params["embedding"]["kind"] == "vae" else WIDTH
-    if artefact.stage == "neighbours":
-        return 4 * params["k"]  # an index and a distance of 8 bytes each
-    sizes = {"mnist": 28 * 28, "cifar10": 3 * 32 * 32, "digits": 64}
-    return params["channels"] * params["size"] ** 2 if "size" in params else sizes.get(params.get("kind"), 2)
+        return width(artefact.params["embedding"], artefact.inputs["images"])
+    return 4 * artefact.params["k"] if artefact.stage == "neighbours" else 0  # an index and a distance of 8 bytes each
 
 
 def expected_bytes(artefact: Artefact) -> int:
