@@ -21,9 +21,11 @@ test: $(INSTALLED)  ## the environment, then all tests
 test-quick: $(INSTALLED)  ## the same without the end-to-end runs
 	$(BIN)/pytest -m "not slow"
 
-lint: $(INSTALLED)  ## ruff, snakefmt, snakemake --lint
+lint: $(INSTALLED)  ## ruff, the order of rooms, types, snakefmt, snakemake --lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/mypy
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/snakemake --lint
 
