@@ -1,5 +1,5 @@
 rule measures:
-    # Metrics before and after postprocessing, and those of the controls.
+    # Metrics of generations before and after postprocessing and of the controls, or of trajectories.
     input:
         book.inputs("measures"),
     output:
@@ -16,26 +16,6 @@ rule measures:
         recipe=book.recipe("measures"),
     script:
         "../scripts/measures.py"
-
-
-rule point_measures:
-    # What the closed form says of points: before, after, and of the controls.
-    input:
-        book.inputs("point_measures"),
-    output:
-        book.outputs("point_measures"),
-    log:
-        book.log("point_measures"),
-    conda:
-        book.environment
-    threads: book.threads
-    resources:
-        mem_mb=book.mem_mb("point_measures"),
-        runtime=book.runtime("point_measures"),
-    params:
-        recipe=book.recipe("point_measures"),
-    script:
-        "../scripts/point_measures.py"
 
 
 rule statistics:

@@ -15,6 +15,7 @@ NEEDED = {
     "datasets": ("facts", "files", "missing", "load"),
     "guidance": ("short", "title", "conditional", "wrap"),
     "embeddings": ("embed",),
+    "metrics": ("of", "columns"),
     "tables": ("check", "needs", "make"),
     "figures": ("check", "needs", "draw"),
 }
@@ -33,6 +34,7 @@ def kinds(package: str) -> dict[str, type[Spec]]:
             spec = isinstance(value, type) and issubclass(value, Spec) and value.__module__ == module.__name__
             if spec and "kind" in value.model_fields:
                 lacking = [name for name in NEEDED[package] if not hasattr(value, name)]
+                lacking += sorted(value.__abstractmethods__)
                 if lacking:
                     raise ImportError(f"class {value.__name__} in {info.name}.py lacks {', '.join(lacking)}")
                 found[value.model_fields["kind"].annotation.__args__[0]] = value

@@ -16,7 +16,7 @@ from guidance_study.support.writing import atomic_write
 
 PACKAGE = Path(__file__).parents[1]
 RECORD = PACKAGE.parent / "schemas" / "code_digests.json"
-SEAMS = ("datasets", "guidance", "embeddings", "figures", "tables")
+SEAMS = ("datasets", "guidance", "embeddings", "metrics", "figures", "tables")
 # How jobs are run, shown and stored changes no array: these may change without a word.
 NEUTRAL = (
     "config",  # reaches a stage only as parameters, which are in the recipe

@@ -1,8 +1,11 @@
 """The plan: configuration -> recipes -> graph. Plain typed Python; every cluster job parses it again."""
 
-from guidance_study.config.experiments import Arm
+from collections import defaultdict
+
+from guidance_study.config import seams
+from guidance_study.config.experiments import Arm, Experiment
 from guidance_study.config.study import Study
-from guidance_study.plan.chain import Chain
+from guidance_study.plan.chain import Chain, listed
 from guidance_study.plan.recipes import Artefact, shown
 from guidance_study.sources.rawfiles import RawFile
 
@@ -12,6 +15,10 @@ class Plan(Chain):
 
     def __init__(self, study: Study):
         super().__init__(study)
+        self._asked: dict[tuple, set[str]] = defaultdict(set)  # names of metrics by what they are of
+        for table in study.tables.values():
+            for key, names in table.asks(study) if hasattr(table, "asks") else ():
+                self._asked[key].update(names)
         self.targets = {name: self._table(name) for name in study.tables}
         self.targets |= {name: self._figure(name) for name in study.figures}
 
@@ -42,47 +49,61 @@ class Plan(Chain):
         holders = [*study.models.values(), *study.embeddings.values()]
         return files + [holder.weights.file for holder in holders if getattr(holder, "weights", None) is not None]
 
-    def measures(self, name: str, scale: float, seed: int) -> Artefact:
-        """All measures of an experiment at a scale: before, after each arm, and retrieved."""
+    def measures(self, name: str, scale: float | None, seed: int) -> Artefact:
+        """What tables ask for of an experiment at a scale, or where the closed form judges at all of them (None)."""
         experiment = self.study.experiments[name]
-        evaluation = experiment.evaluation
-        arms, inputs = self._judged(name, (scale,), seed)
-        samples, dataset = inputs["samples"], inputs["dataset"]
-        if experiment.evaluator is not None:
-            inputs["evaluator"] = self.classifier(experiment.evaluator, seed)
-        for space in evaluation.spaces:
-            for part in ("train", "held_out"):
-                inputs[f"seen/{space}/{part}"] = real = self.features(dataset, space, part)
-                inputs[f"statistics/{space}/{part}"] = self.statistics(real)
-            inputs[f"seen/{space}/before"] = self.features(samples, space, "samples")
-            for arm in experiment.arms:
-                after = inputs[f"postprocessed/{arm.name}"]
-                inputs[f"seen/{space}/{arm.name}"] = self.features(after, space, "samples")
-        said = ("blocks", "manifold_k", "manifold_n", "copy_quantile", "per_class", "spaces")
-        params = {"arms": arms, **{key: getattr(evaluation, key) for key in said}, "seed": seed}
-        about = f"{name}: measures, scale {shown(scale)}, seed {seed}"
-        return self._add("measures", samples.label, params, inputs, about)
-
-    def point_measures(self, name: str, seed: int) -> Artefact:
-        """All measures of an experiment that the closed form judges: every scale, before, after and retrieved."""
-        evaluation = self.study.experiments[name].evaluation
-        arms, inputs = self._judged(name, tuple(evaluation.scales), seed)
-        params = {"arms": arms, "manifold_k": evaluation.manifold_k, "seed": seed}
-        about = f"{name}: measures, seed {seed}"
-        return self._add("point_measures", inputs["samples"].label, params, inputs, about)
-
-    def _judged(self, name: str, scales: tuple[float, ...], seed: int) -> tuple[list[dict], dict[str, Artefact]]:
-        """The arms of an experiment as recipe parameters; generations before and after, real data, arms' spaces."""
-        experiment = self.study.experiments[name]
+        evaluation, exact = experiment.evaluation, experiment.exact
+        scales = tuple(evaluation.scales) if exact else (scale,)
         samples = self.evaluated(name, scales, seed)
         dataset = self.dataset(self.study.models[experiment.model].dataset)
         arms, inputs = [], {"samples": samples, "dataset": dataset}
         for arm in experiment.arms:
             embedding, needs = self._space(arm.space, seed, samples, dataset, f"/{arm.name}")
-            arms.append({"name": arm.name, "embedding": embedding, "k": arm.k, "search": arm.search.plain()})
-            inputs[f"postprocessed/{arm.name}"] = self.postprocessed(name, arm, scales, seed)
-            inputs |= needs
-        return arms, inputs
+            arms.append({**arm.settings, "embedding": embedding, "search": arm.search.plain()})
+            inputs |= {f"postprocessed/{arm.name}": self.postprocessed(name, arm, scales, seed), **needs}
+        if not exact:
+            inputs |= self._seen(experiment, inputs, seed)
+        guide = samples.inputs.get("classifier")
+        params = {
+            "of": "points" if exact else "images",
+            "metrics": self._metrics(
+                "points" if exact else "images", (name, scale), {**evaluation.plain(), "seed": seed}
+            ),
+            "guidance": samples.params["guidance"] | ({"classifier": guide.params["network"]["kind"]} if guide else {}),
+            "arms": arms,
+            "blocks": evaluation.blocks,
+            "spaces": evaluation.spaces,
+            "seed": seed,
+        }
+        about = f"{name}: measures, scale {listed(scales, ', ')}, seed {seed}"
+        return self._add("measures", samples.label, params, inputs, about)
+
+    def path_measures(self, name: str, reference: str, seed: int) -> Artefact:
+        """What tables with this reference run ask for of an entry of `paths`."""
+        paths = self.paths(name, seed)
+        metrics = self._metrics("paths", (name, reference), {"reference": reference})
+        inputs = {"paths": paths, "dataset": paths.inputs["dataset"]}
+        return self._add(
+            "measures", paths.label, {"of": "paths", "metrics": metrics}, inputs, f"{paths.about}: measures"
+        )
+
+    def _metrics(self, subject: str, key: tuple, given: dict) -> list[dict]:
+        """The metrics that tables ask for of a set, as recipe parameters."""
+        asked = self._asked[key]
+        metrics = [metric for metric in seams.kinds("metrics").values() if subject in metric.of]
+        return [m.recipe(given) for m in metrics if any(column.name in asked for column in m.columns)]
+
+    def _seen(self, experiment: Experiment, sets: dict[str, Artefact], seed: int) -> dict[str, Artefact]:
+        """What sets of images are seen with: the evaluator, and features in every space of the evaluation."""
+        judge = experiment.evaluator
+        found = {} if judge is None else {"evaluator": self.classifier(judge, seed)}
+        generated = {"before": sets["samples"]} | {a.name: sets[f"postprocessed/{a.name}"] for a in experiment.arms}
+        for space in experiment.evaluation.spaces:
+            for part in ("train", "held_out"):
+                found[f"seen/{space}/{part}"] = real = self.features(sets["dataset"], space, part)
+                found[f"statistics/{space}/{part}"] = self.statistics(real)
+            found |= {f"seen/{space}/{of}": self.features(images, space, "samples") for of, images in generated.items()}
+        return found
 
     def cost(self, name: str, arm: Arm, scale: float, batches: list[int], seed: int) -> Artefact:
         """What generations of an experiment, and their postprocessing by an arm, cost by batch size."""

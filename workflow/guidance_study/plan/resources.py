@@ -16,7 +16,7 @@ MERGING = 30  # minutes to verify what shards made
 STEP = {0: 0.005, 1: 0.01}  # seconds that a step of training or sampling takes at least, by GPUs: launches, draws
 MARGIN, START, ROUND = 3, 10, 10  # factor on the estimate; minutes to load and verify; minutes that are rounded up to
 LIBRARIES = {0: 2000, 1: 8000}  # MB of PyTorch and its friends, by GPUs (0.6 to 0.8 GB measured without one)
-SMALL = ("dataset", "statistics", "table", "figure", "paths", "point_measures")  # minutes on one core, never a GPU
+SMALL = ("dataset", "statistics", "table", "figure", "paths")  # minutes on one core, never a GPU
 ON_GPU = ("denoiser", "classifier", "postprocessor", "samples", "features", "postprocessed", "cost")
 MAPPED = ("dataset", "samples", "features", "postprocessed", "statistics", "table", "figure")
 ADAPTIVE = 150  # evaluations of Dopri5 at tight tolerances
@@ -28,7 +28,8 @@ DIGITS = 1797
 
 def mem_mb(artefact: Artefact, attempt: int = 1) -> int:
     """Megabytes of main memory."""
-    distances = 8 * artefact.params["manifold_n"] ** 2 / 1e6 if artefact.stage == "measures" else 0
+    sides = [metric.get("manifold_n", 0) for metric in artefact.params.get("metrics", [])]
+    distances = 8 * max(sides, default=0) ** 2 / 1e6
     needed = LIBRARIES[gpus(artefact)] + 2 * sum(map(_array_mb, _held(artefact))) + distances
     return attempt * ceil(needed / 500) * 500
 
@@ -36,7 +37,7 @@ def mem_mb(artefact: Artefact, attempt: int = 1) -> int:
 def runtime(artefact: Artefact, attempt: int = 1, shards: int = 1) -> int:
     """Minutes; with `shards` those of one of them."""
     gpu = gpus(artefact)
-    if artefact.stage in SMALL:
+    if artefact.stage in SMALL or artefact.params.get("of") in ("points", "paths"):
         seconds = 300 + _array_mb(artefact) / 10  # 10 MB a second, for a folder of images
     else:
         speed = GPU_SPEED[_precision(artefact)] if gpu else CPU_SPEED
