@@ -60,6 +60,11 @@ class Arm(Spec):
         """How tables, figures and addresses call this arm."""
         return f"{self.space}_k{self.k}" + ("_own" if self.train_on == "own_scale" else "")
 
+    @property
+    def settings(self) -> dict:
+        """What tables and figures say of this arm; stored with what is measured of it."""
+        return {"name": self.name, "space": self.space, "k": self.k, "train_on": self.train_on}
+
 
 class Experiment(Spec):
     """A guided base model, its postprocessing arms, and how they are evaluated."""

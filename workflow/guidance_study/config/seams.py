@@ -19,6 +19,7 @@ SEAMS = {
     "guidance": ("Guidance",),
     "networks": ("Network", "ClassifierNetwork"),
     "embeddings": ("Embedding",),
+    "metrics": ("Metric",),
     "tables": ("Table",),
     "figures": ("Figure",),
 }

@@ -42,13 +42,14 @@ class Plan:
     postprocessor = once(postprocessing.postprocessor)
     postprocessed = postprocessing.postprocessed
     measures = measuring.measures
-    point_measures = measuring.point_measures
+    path_measures = measuring.path_measures
     cost = measuring.cost
 
     def __init__(self, study: Study):
         self.study = study
         self.artefacts: dict[str, Artefact] = {}
         self._made: dict[tuple, object] = {}  # what `once` remembers
+        self.asked = measuring.asked(study)
         self._outside: dict[str, Callable] = {}  # address -> says what it lacks from outside, if anything
         self.targets = {name: self.table(name) for name in study.tables}
         self.targets |= {name: self.figure(name) for name in study.figures}
