@@ -36,4 +36,4 @@ class Table(Kind):
 
     @abstractmethod
     def make(self, job: "Job") -> "tuple[pd.DataFrame, pd.DataFrame, list[str]]":
-        """The tidy numbers, the table in the form to read, and the notes below it."""
+        """The tidy numbers, the table to read (text, made by `reporting.render.framed`), the notes below it."""
