@@ -26,5 +26,7 @@ def planned(options) -> tuple:
     for name in targets:
         if name not in plan.targets and name not in plan.artefacts:
             known = ", ".join(plan.targets)
-            raise StudyError(f"'{name}' is no table, figure or address of this configuration; declared are {known}")
+            raise StudyError(
+                f"'{name}' is no table or figure of this configuration, and no address in it; declared are {known}"
+            )
     return study, plan, targets
