@@ -13,7 +13,9 @@ from guidance_study.config.base import Spec
 # What a class must have besides `kind`, so that a new file fails at once and by name.
 NEEDED = {
     "datasets": ("facts", "files", "missing", "load"),
-    "guidance": ("short", "title", "conditional", "wrap"),
+    "guidance": ("short", "title", "conditional", "start"),
+    "processes": ("times", "denoiser", "loss", "sigma"),
+    "processes.samplers": ("fits", "evaluations", "sample"),
     "embeddings": ("embed",),
     "tables": ("check", "needs", "make"),
     "figures": ("check", "needs", "draw"),
@@ -32,7 +34,7 @@ def kinds(package: str) -> dict[str, type[Spec]]:
         for value in vars(module).values():
             spec = isinstance(value, type) and issubclass(value, Spec) and value.__module__ == module.__name__
             if spec and "kind" in value.model_fields:
-                lacking = [name for name in NEEDED[package] if not hasattr(value, name)]
+                lacking = [n for n in NEEDED[package] if not hasattr(value, n) or n in value.__abstractmethods__]
                 if lacking:
                     raise ImportError(f"class {value.__name__} in {info.name}.py lacks {', '.join(lacking)}")
                 found[value.model_fields["kind"].annotation.__args__[0]] = value

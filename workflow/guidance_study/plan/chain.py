@@ -94,12 +94,14 @@ class Chain:
     def samples(self, name: str, seed: int, scales: tuple[float, ...], n: int, purpose: str) -> Artefact:
         experiment = self.study.experiments[name]
         model = self.study.models[experiment.model]
-        guidance = experiment.guidance.plain()
+        guidance = experiment.guidance
         inputs = {"denoiser": self.denoiser(experiment.model, seed)}
-        if "classifier" in guidance:  # the network itself goes into the recipe, not its name here
-            inputs["classifier"] = self.classifier(guidance.pop("classifier"), seed)
-        params = {
-            "guidance": guidance,
+        for role, part in guidance.parts().items():
+            inputs[role] = (
+                self.denoiser(part, seed) if guidance.roles[role] == "models" else self.classifier(part, seed)
+            )
+        params = {  # networks themselves go into the recipe, not their names here
+            "guidance": {key: value for key, value in guidance.plain().items() if key not in guidance.roles},
             "sampler": experiment.sampler.plain(),
             "scales": list(scales),
             "n": n,
@@ -107,7 +109,7 @@ class Chain:
             "purpose": purpose,
             "seed": seed,
         }
-        label = f"{experiment.guidance.short}-{listed(scales)}-{purpose}-s{seed}"
+        label = f"{guidance.short}-{listed(scales)}-{purpose}-s{seed}"
         about = f"{name}: {n} generations at scale {', '.join(map(shown, scales))} ({purpose}), seed {seed}"
         return self._add("samples", label, params, inputs, about)
 

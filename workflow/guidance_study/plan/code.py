@@ -16,7 +16,7 @@ from guidance_study.support.writing import atomic_write
 
 PACKAGE = Path(__file__).parents[1]
 RECORD = PACKAGE.parent / "schemas" / "code_digests.json"
-SEAMS = ("datasets", "guidance", "embeddings", "figures", "tables")
+SEAMS = ("datasets", "guidance", "processes", "processes.samplers", "embeddings", "figures", "tables")
 # How jobs are run, shown and stored changes no array: these may change without a word.
 NEUTRAL = (
     "config",  # reaches a stage only as parameters, which are in the recipe
@@ -58,7 +58,8 @@ def _module(name: str) -> tuple[list[str], str]:
         elif isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "parse" and node.args:
             seam = getattr(node.args[0], "value", None)  # seams.parse("guidance", ...) may lead to any kind
             if seam in SEAMS:
-                names += [f"guidance_study.{seam}.{p.stem}" for p in (PACKAGE / seam).glob("[a-z]*.py")]
+                folder = PACKAGE.joinpath(*seam.split("."))
+                names += [f"guidance_study.{seam}.{p.stem}" for p in folder.glob("[a-z]*.py")]
     inside = [n.removeprefix("guidance_study.") for n in names if n.startswith("guidance_study.")]
     return [n for n in inside if _path(n).is_file()], stripped(source)
 

@@ -102,7 +102,7 @@ class Plan(Chain):
         """Trajectories of all runs of an entry of `paths`."""
         spec = self.study.paths[name]
         used = {run.eps for run in spec.runs.values()}
-        used |= {run.guidance.classifier for run in spec.runs.values() if hasattr(run.guidance, "classifier")}
+        used |= {part for run in spec.runs.values() for part in run.guidance.parts().values()}
         inputs = {"dataset": self.dataset(spec.dataset)}
         for role, part in spec.parts.items():
             if role in used:

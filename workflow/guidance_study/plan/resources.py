@@ -7,6 +7,7 @@ killed for too little gets more. A training goes on from its checkpoint, whateve
 
 from math import ceil, prod
 
+from guidance_study.config.seams import parse
 from guidance_study.plan.recipes import Artefact
 
 GPU_FROM = 1e14  # floating-point operations from which a GPU is worth its queue: about an hour and a half of one core
@@ -146,9 +147,7 @@ def _steps(artefact: Artefact) -> int:
         return params["training"]["steps"]
     if "sampler" not in params:
         return 0
-    sampler = params["sampler"]
-    once = {"heun": 2 * sampler.get("steps", 0) - 1, "dopri5": ADAPTIVE}.get(sampler["kind"], sampler.get("steps", 0))
-    return 2 * once
+    return 2 * (parse("processes.samplers", params["sampler"]).evaluations() or ADAPTIVE)
 
 
 def _precision(artefact: Artefact) -> str:

@@ -8,7 +8,8 @@ from guidance_study.execution.devices import undivided
 from guidance_study.execution.job import Input, Job
 from guidance_study.execution.sharding import Work, rows
 from guidance_study.networks.models import batches, frozen, set_up, state_of
-from guidance_study.processes.rectified_flow import Velocity, solve, velocity
+from guidance_study.processes.rectified_flow import Velocity, velocity
+from guidance_study.processes.samplers.dopri5 import solve
 from guidance_study.store.rows import shares
 
 
