@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 import torch
-from guidance_study import networks
 from guidance_study.datasets.digits import COUNTS, Digits
 from guidance_study.guidance import BASE, Model
 from guidance_study.stages.samples import Generator, shares
 from guidance_study.support.randomness import Draws, torch_seed
 from guided import DDPM, rule, sampler
+from random_weights import build
 
 MLP = {
     "kind": "residual_mlp",
@@ -23,9 +23,9 @@ MLP = {
 @pytest.fixture(scope="module")
 def models():
     with torch_seed(0, "weights"):
-        base = networks.build(MLP, (1, 8, 8), 11).eval()
-        plain = networks.build(MLP, (1, 8, 8), 0).eval()
-        linear = networks.build_classifier({"kind": "linear"}, (1, 8, 8), 10, True).eval()
+        base = build(MLP, (1, 8, 8), 11).eval()
+        plain = build(MLP, (1, 8, 8), 0).eval()
+        linear = build({"kind": "linear"}, (1, 8, 8), 10, True).eval()
     return {"classifier_free": Model(DDPM.denoiser(base), 10), "classifier": Model(DDPM.denoiser(plain), None)}, linear
 
 

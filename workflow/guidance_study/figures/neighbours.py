@@ -4,16 +4,15 @@ from typing import Literal
 
 from pydantic import Field
 
-from guidance_study.config.base import Name, PositiveInt, Scale, Spec
-from guidance_study.config.experiments import Exact, Search
+from guidance_study.config.base import Name, PositiveInt, Scale
 from guidance_study.config.sentences import distinct, known
+from guidance_study.figures import Figure
 
 
-class NeighboursFigure(Spec):
+class NeighboursFigure(Figure):
     """A row for each generation: itself, then its k nearest training images of its class in each space."""
 
     kind: Literal["neighbours"]
-    title: str = Field(description="one line above the figure")
     experiment: Name = Field(description="name in `experiments`, on images")
     scale: Scale = Field(description="an evaluated guidance scale")
     spaces: list[Name] = Field(
@@ -21,7 +20,6 @@ class NeighboursFigure(Spec):
     )
     k: PositiveInt = Field(4, description="neighbours shown (our guess)")
     n: PositiveInt = Field(6, description="generations shown, the first ones: classes in turn (our guess)")
-    search: Search = Field(Exact(kind="exact"), discriminator="kind", description="exact or approximate (our guess)")
 
     def check(self, at: str, study) -> None:
         """Its names exist, and it shows images."""
@@ -51,7 +49,7 @@ class NeighboursFigure(Spec):
         samples = plan.evaluated(self.experiment, (self.scale,), seed)
         inputs = {"samples": samples, "dataset": plan.dataset(dataset)}
         for space in self.spaces:
-            inputs[f"neighbours/{space}"] = plan.neighbours(samples, dataset, space, self.k, self.search, seed)
+            inputs[f"neighbours/{space}"] = plan.neighbours(samples, dataset, space, self.k, seed)
         return inputs, {"guidance": experiment.guidance.title}
 
     def draw(self, job):

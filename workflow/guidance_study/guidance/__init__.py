@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from guidance_study.config.base import Spec
+from guidance_study.config.seams import Kind
 from guidance_study.processes import Denoiser, Process
 from guidance_study.processes.samplers import Guided, Step
 
@@ -64,18 +64,13 @@ class Batch:
         return self.models[BASE]
 
 
-class Guidance(Spec):
-    """A guidance rule.
+class Guidance(Kind):
+    """A guidance rule: the `guidance` of an experiment or of a run of paths."""
 
-    `short` names it in addresses, `title` in tables and figures ("... guidance"); `conditional` says whether it needs a
-    conditional (class-dropped) base model or an unconditional one; `roles` says which of its keys name further parts,
-    and whether they stand in `models` or in `classifiers`.
-    """
-
-    short: ClassVar[str]
-    title: ClassVar[str]
-    conditional: ClassVar[bool]
-    roles: ClassVar[Mapping[str, Literal["models", "classifiers"]]] = {}
+    short: ClassVar[str]  # in addresses
+    title: ClassVar[str]  # in tables and figures: "... guidance"
+    conditional: ClassVar[bool]  # whether it needs a conditional (class-dropped) base model or an unconditional one
+    roles: ClassVar[Mapping[str, Literal["models", "classifiers"]]] = {}  # its keys that name further parts of a study
 
     def parts(self) -> dict[str, str]:
         """The names of the further parts by role, as the configuration has them."""

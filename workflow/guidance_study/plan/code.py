@@ -10,13 +10,13 @@ import json
 from functools import cache
 from pathlib import Path
 
+from guidance_study.config.seams import SEAMS
 from guidance_study.config.stages import STAGES
 from guidance_study.support.errors import StudyError
 from guidance_study.support.writing import atomic_write
 
 PACKAGE = Path(__file__).parents[1]
 RECORD = PACKAGE.parent / "schemas" / "code_digests.json"
-SEAMS = ("datasets", "guidance", "processes", "processes.samplers", "embeddings", "figures", "tables")
 # How jobs are run, shown and stored changes no array: these may change without a word.
 NEUTRAL = (
     "config",  # reaches a stage only as parameters, which are in the recipe

@@ -2,10 +2,11 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from guidance_study.config.facts import Facts
 from guidance_study.config.stages import STAGES, Stage
 
 KEY_LENGTH = 16  # hexadecimal digits of the key that stand in an address; the manifest holds the whole recipe
@@ -26,12 +27,25 @@ def shown(scale: float) -> str:
     return f"{scale:g}" if float(f"{scale:g}") == scale else repr(scale)
 
 
+def listed(scales: Collection[float]) -> str:
+    """Scales in addresses: 1-2-3, or how many where they are more than five."""
+    return "-".join(map(shown, scales)) if len(scales) <= 5 else f"{len(scales)}scales"
+
+
+def at_scales(scales: Collection[float]) -> str:
+    """Scales in sentences: at scale 2.5; at scales 1, 2, 3; at 13 scales from 1 to 7."""
+    if len(scales) > 5:
+        return f"at {len(scales)} scales from {shown(min(scales))} to {shown(max(scales))}"
+    return f"at scale{'s' if len(scales) > 1 else ''} {', '.join(map(shown, scales))}"
+
+
 @dataclass(frozen=True, eq=False)
 class Artefact:
     """One node of the plan: a stage, its validated parameters, and the artefacts it is made from.
 
     `label` is the readable part of the address; it follows from the recipe, so that one recipe has one address.
-    `about` says, for people, where in the study it is used first.
+    `about` says in a person's words what it is, by where in the study it is used first; `facts`
+    what is known of a dataset's arrays.
     """
 
     stage: str
@@ -39,6 +53,7 @@ class Artefact:
     params: dict
     inputs: dict[str, "Artefact"] = field(default_factory=dict)
     about: str = ""
+    facts: Facts | None = None
 
     @property
     def spec(self) -> Stage:

@@ -8,7 +8,7 @@ from abc import abstractmethod
 from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar
 
-from guidance_study.config.base import Spec
+from guidance_study.config.seams import Kind
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,15 +17,12 @@ if TYPE_CHECKING:
 Denoiser = Callable[..., "Tensor"]
 
 
-class Process(Spec):
-    """How data become noise, and what a network learns of it.
+class Process(Kind):
+    """How data become noise, and what a network learns of it: an entry of `processes`."""
 
-    `discrete`: a denoiser is eps(x, t, label) at whole steps t, and `abar` says how much signal is left: what noisy
-    classifiers, and paths with exact parts, are written for. `told`: a network may be told of augmentations.
-    """
-
-    discrete: ClassVar[bool] = False
-    told: ClassVar[bool] = False
+    sampler: ClassVar[str]  # kind of its usual sampler, where none is named
+    discrete: ClassVar[bool] = False  # eps(x, t, label) at whole steps t of `abar`, as noisy classifiers and paths need
+    told: ClassVar[bool] = False  # its loss hands on what a network is told of augmentations
 
     def check(self, at: str) -> None:
         """Raise ValueError, one sentence, if the values of the configuration key `at` do not fit one another."""

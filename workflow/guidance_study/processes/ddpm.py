@@ -30,6 +30,7 @@ class DDPM(Process):
         "eps",
         description="what the network's output means; the loss is Eq. 2's on eps in both cases (our guess)",
     )
+    sampler: ClassVar[str] = "ddim"
     discrete: ClassVar[bool] = True
 
     def check(self, at: str) -> None:

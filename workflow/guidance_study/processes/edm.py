@@ -23,6 +23,7 @@ class EDM(Process):
     sigma_data: PositiveFloat = Field(0.5, description="standard deviation of the data (EDM's)")
     p_mean: float = Field(-1.2, description="mean of ln(sigma) in training (EDM's)")
     p_std: PositiveFloat = Field(1.2, description="standard deviation of ln(sigma) in training (EDM's)")
+    sampler: ClassVar[str] = "heun"
     told: ClassVar[bool] = True
 
     def times(self, draw: "np.random.Generator", batch: int) -> "np.ndarray":

@@ -3,7 +3,7 @@
 A velocity field is v(z, s, label): z (N, *shape), s (N,) in [0, 1], label (N,) int64 or None.
 """
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from guidance_study.processes import Denoiser, Process
 
@@ -36,6 +36,7 @@ class RectifiedFlow(Process):
     """Rectified flow from noise at s = 0 to data at s = 1 (Liu et al. 2023), the base of the paper's Tab. S1."""
 
     kind: Literal["rectified_flow"]
+    sampler: ClassVar[str] = "dopri5"
 
     def times(self, draw: "np.random.Generator", batch: int) -> "np.ndarray":
         """Times to train at, uniform in [0, 1), (batch,) float32."""

@@ -5,7 +5,6 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from guidance_study import networks
 from guidance_study.config import seams
 from guidance_study.execution.job import Job
 from guidance_study.metrics.labels import accuracy
@@ -19,10 +18,9 @@ def make(job: Job) -> None:
     params, device = job.params, set_up()
     process = seams.parse("processes", params["process"]) if params["process"] else None
     purpose = f"train/classifier/{'noisy' if process else 'clean'}"
+    spec = seams.parse("networks", params["network"])
     with torch_seed(params["seed"], purpose + "/weights"):
-        network = networks.build_classifier(
-            params["network"], tuple(params["shape"]), params["classes"], process is not None
-        )
+        network = spec.build(tuple(params["shape"]), params["classes"], process is not None)
     network = placed(network)
     folder = job.inputs["dataset"].path
     data = torch.from_numpy(np.load(folder / "train.npy")).to(device)
@@ -43,7 +41,7 @@ def make(job: Job) -> None:
     state, losses = fit(
         network, draws, loss, params["training"], seed=params["seed"], purpose=purpose, checkpoints=job.checkpoints
     )
-    save_weights(state, job.out / "weights.safetensors")
+    save_weights(state, job, "classifier")
     np.save(job.out / "losses.npy", losses.numpy())
     if process is None:
         network.load_state_dict(state)

@@ -12,9 +12,9 @@ import torch
 
 from guidance_study.execution.job import Job
 from guidance_study.execution.jobs import forget_peak, peak_memory
-from guidance_study.networks.models import set_up
+from guidance_study.networks.models import load_flow, set_up
+from guidance_study.processes.rectified_flow import velocity
 from guidance_study.processes.samplers.dopri5 import solve
-from guidance_study.stages.postprocessed import load_velocity
 from guidance_study.stages.samples import Generator
 from guidance_study.support.progress import log
 from guidance_study.support.randomness import Draws
@@ -46,7 +46,7 @@ def make(job: Job) -> None:
         starts[batch], cost = measured(partial(generator.generate, draws, params["scale"], device), device)
         rows.append({"what": "base", "batch": batch, **cost})
     before = _peak(device, now=True)
-    flow, solver = load_velocity(job.inputs["postprocessor"]), params["solver"]
+    flow, solver = velocity(*load_flow(job.inputs["postprocessor"])), params["solver"]
     loaded = _peak(device, now=True) - before
     for batch, start in starts.items():
         log(f"postprocessing, batch {batch}")

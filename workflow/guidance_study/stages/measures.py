@@ -130,7 +130,7 @@ def make(job: Job) -> None:
     for arm in job.params["arms"]:
         after = np.load(job.inputs[f"postprocessed/{arm['name']}"].path / "samples.npy", mmap_mode="r")
         add("after", arm["name"], after, {space.name: space.seen(after, arm["name"]) for space in judge.spaces})
-        found, _ = Space(job, arm, f"/{arm['name']}").neighbours(samples, labels)
+        found = Space(job, arm, f"/{arm['name']}").neighbours(samples, labels)
         index = retrieved(found.index, job.params["seed"])
         features = {space.name: space.real["train"][index] for space in judge.spaces}
         add("retrieval", arm["name"], judge.images["train"][index], features)

@@ -79,11 +79,11 @@ def make(job: Job) -> None:
     train = np.load(dataset.path / "train.npy")
     for arm in params["arms"]:
         embedder = job.inputs.get(f"embedder/{arm['name']}")
-        key = canonical([arm["embedding"], arm["k"], arm["search"], embedder and embedder.recipe])
+        key = canonical([arm["embedding"], arm["k"], embedder and embedder.recipe])
         if key not in found:
             space = Space(job, arm, f"/{arm['name']}")
-            index = space.neighbours(before, labels)[0].index
-            share = points.effective_share(space.neighbours(real, real_labels)[0].index, real_labels)
+            index = space.neighbours(before, labels).index
+            share = points.effective_share(space.neighbours(real, real_labels).index, real_labels)
             found[key] = index, share
         index, _ = targeted[arm["name"]] = found[key]
         after = np.load(job.inputs[f"postprocessed/{arm['name']}"].path / "samples.npy")

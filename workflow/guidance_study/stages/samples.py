@@ -1,18 +1,18 @@
 """Stage `samples`: guided generations, by Eq. (7) or Eq. (8), at one scale or an equal share of several."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from guidance_study import networks
 from guidance_study.config import seams
 from guidance_study.execution.devices import halving, undivided
 from guidance_study.execution.job import Input, Job
 from guidance_study.execution.sharding import Work, rows
 from guidance_study.guidance import BASE, Batch, Classifier, Guidance, Model
-from guidance_study.networks.models import batches, frozen, load_classifier, set_up, state_of
+from guidance_study.networks.models import batches, load_classifier, load_network, set_up
 from guidance_study.processes import Process
 from guidance_study.processes.samplers import Guided, Sampler, Step
 from guidance_study.store.rows import shares
@@ -35,9 +35,12 @@ def load_denoiser(source: Input) -> tuple[Model, Process]:
     """The model of a `denoiser` artefact, and its process."""
     params = source.params
     process = seams.parse("processes", params["process"])
-    network = networks.build(params["network"], tuple(params["shape"]), params["rows"])
-    null = params["rows"] - 1 if params["rows"] else None  # the last row
-    return Model(process.denoiser(frozen(network, state_of(source))), null), process
+    return Model(process.denoiser(load_network(source)), null_label(params["rows"])), process
+
+
+def null_label(rows: int) -> int | None:
+    """The label of "no class", the last of a network's class rows; None where it has none."""
+    return rows - 1 if rows else None
 
 
 @dataclass(frozen=True)
@@ -47,8 +50,8 @@ class Generator:
     process: Process
     sampler: Sampler
     guidance: Guidance
-    models: dict[str, Model]
-    classifiers: dict[str, Classifier]
+    models: Mapping[str, Model]
+    classifiers: Mapping[str, Classifier]
     shape: tuple[int, ...]
     classes: int
 
@@ -68,19 +71,33 @@ class Generator:
             job.params["classes"],
         )
 
-    def generate(self, draws: Draws, scale: float, device="cpu") -> tuple[Tensor, int]:
+    def generate(self, draws: Draws, scale: float, device="cpu", label: Tensor | None = None) -> tuple[Tensor, int]:
         """The samples of `draws`, (last - first, *shape), at one scale, and the evaluations that they took.
 
         They are the same whatever range they are asked for in; adaptive solvers have ranges that are fixed.
 
-        Sample i has class i mod `classes` and its own noise, equal for all scales and guidances of a purpose and seed.
+        Sample i has class i mod `classes` where `label` (last - first,) says none, and its own noise, equal for all
+        scales and guidances of a purpose and seed.
         """
-        label = torch.arange(draws.first, draws.last, device=device) % self.classes
+        label = (torch.arange(draws.first, draws.last) % self.classes if label is None else label).to(device)
         batch = Batch(scale, self.process, self.models, draws, self.classes, self.classifiers)
         with torch.no_grad():
             model = Counted(self.guidance.start(batch))
             start = draws.normal("x_T", self.shape).to(device)
             return self.sampler.sample(self.process, model, start, label, draws), model.nfe
+
+
+def fitted(some: Callable[[int, int], Tensor], first: int, last: int, scale: float, block: int | None) -> Tensor:
+    """some(first, last), in parts where memory does not suffice and no solver's `block` forbids it; all finite."""
+    if block:
+        with undivided(f"a block of {block} samples", "sampler.block"):
+            found = some(first, last)
+    else:
+        found = halving(some, first, last)
+    if not torch.isfinite(found).all():
+        bad = int((~torch.isfinite(found)).flatten(1).any(1).nonzero()[0])
+        raise StudyError(f"sample {first + bad} at scale {scale:g} is not finite; train longer or clip x_0")
+    return found
 
 
 def work(job: Job) -> Work:
@@ -103,15 +120,7 @@ def work(job: Job) -> Work:
             part, nfe = generator.generate(Draws(params["seed"], params["purpose"], a, b), scale, device)
             return part.cpu()
 
-        if block:
-            with undivided(f"a block of {block} samples", "sampler.block"):
-                found = some(first, last)
-        else:
-            found = halving(some, first, last)
-        if not torch.isfinite(found).all():
-            bad = int((~torch.isfinite(found)).flatten(1).any(1).nonzero()[0])
-            raise StudyError(f"sample {first + bad} at scale {scale:g} is not finite; train longer or clip x_0")
-        return found.numpy(), nfe
+        return fitted(some, first, last, scale, block).numpy(), nfe
 
     return Work("samples.npy", (params["n"], *generator.shape), units, compute)
 

@@ -5,8 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from guidance_study.config.base import Spec
-from guidance_study.config.seams import parse
+from guidance_study.config.seams import Kind, parse
 from guidance_study.processes import Process
 
 if TYPE_CHECKING:
@@ -39,7 +38,7 @@ class Step:
         return None if self.next_t is None else self.process.sigma(self.next_t)
 
 
-class Sampler(Spec):
+class Sampler(Kind):
     """How a guided model turns noise into data.
 
     `fits`: the processes that it is written for, and whatever is derived from them; `process` below is one of them. A
