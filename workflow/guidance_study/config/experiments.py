@@ -7,7 +7,6 @@ from pydantic import Field, model_validator
 from guidance_study.config.base import Name, PositiveInt, Scales, Spec
 from guidance_study.config.paths import EXACT
 from guidance_study.config.seams import choice
-from guidance_study.config.training import SamplerSpec
 
 EVALUATOR = "evaluator"  # the space of the evaluation classifier's features
 
@@ -71,7 +70,7 @@ class Experiment(Spec):
 
     model: Name = Field(description="name in `models`")
     guidance: choice("guidance") = Field(description="the guidance rule")
-    sampler: SamplerSpec = Field(description="how the base model is sampled")
+    sampler: choice("processes.samplers") = Field(description="how the base model is sampled")
     pool: Pool = Field(description="generations that postprocessors learn from")
     evaluation: Evaluation = Field(description="generations that are measured")
     arms: list[Arm] = Field(description="postprocessing arms; may be empty")

@@ -16,6 +16,8 @@ from guidance_study.support.errors import StudyError
 # Package -> the abstract classes in its __init__.py; a kind derives from one of them.
 SEAMS = {
     "datasets": ("Dataset",),
+    "processes": ("Process",),
+    "processes.samplers": ("Sampler",),
     "guidance": ("Guidance",),
     "networks": ("Network", "ClassifierNetwork"),
     "embeddings": ("Embedding",),
@@ -88,7 +90,7 @@ def _imported(package: str, name: str) -> ModuleType:
     except StudyError:
         raise
     except Exception as error:  # a file of the user's own may raise what it likes
-        file = f"guidance_study/{package}/{name}.py"
+        file = f"guidance_study/{package.replace('.', '/')}/{name}.py"
         lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename.endswith(file)]
         at = f"{file}, line {lines[-1]}" if lines else file
         said = str(error).strip().split("\n")[0]
@@ -96,7 +98,7 @@ def _imported(package: str, name: str) -> ModuleType:
 
 
 def _check(value: type[Spec], package: str) -> None:
-    home = f"guidance_study/{package}/__init__.py"
+    home = f"guidance_study/{package.replace('.', '/')}/__init__.py"
     above = tuple(getattr(importlib.import_module(f"guidance_study.{package}"), base) for base in SEAMS[package])
     if not issubclass(value, above):
         raise SeamError(f"{_at(value)} must derive from {' or '.join(SEAMS[package])} of {home}")

@@ -58,7 +58,8 @@ def _module(name: str) -> tuple[list[str], str]:
         elif isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "parse" and node.args:
             seam = getattr(node.args[0], "value", None)  # seams.parse("guidance", ...) may lead to any kind
             if seam in SEAMS:
-                names += [f"guidance_study.{seam}.{p.stem}" for p in (PACKAGE / seam).glob("[a-z]*.py")]
+                folder = PACKAGE.joinpath(*seam.split("."))
+                names += [f"guidance_study.{seam}.{p.stem}" for p in folder.glob("[a-z]*.py")]
     inside = [n.removeprefix("guidance_study.") for n in names if n.startswith("guidance_study.")]
     return [n for n in inside if _path(n).is_file()], stripped(source)
 

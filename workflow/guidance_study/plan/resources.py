@@ -103,9 +103,7 @@ def _steps(artefact: Artefact) -> int:
         return params["training"]["steps"]
     if "sampler" not in params:
         return 0
-    sampler = params["sampler"]
-    once = {"heun": 2 * sampler.get("steps", 0) - 1, "dopri5": ADAPTIVE}.get(sampler["kind"], sampler.get("steps", 0))
-    return 2 * once
+    return 2 * (seams.parse("processes.samplers", params["sampler"]).evaluations() or ADAPTIVE)
 
 
 def _precision(artefact: Artefact) -> str:

@@ -1,30 +1,37 @@
 """`guidance_study.load`: a trained network of a store, or an exported file of weights, in memory and ready to use."""
 
 import shlex
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import torch
-from pydantic import TypeAdapter
 from torch import Tensor, nn
 
-from guidance_study import processes
 from guidance_study.config import seams
 from guidance_study.config.base import Spec
 from guidance_study.config.experiments import Experiment
 from guidance_study.config.loading import load as load_study
 from guidance_study.config.stages import STAGES
-from guidance_study.config.training import SAMPLED_BY, SamplerSpec, Solver
+from guidance_study.config.training import Solver
 from guidance_study.datasets import spec_of
 from guidance_study.execution.job import Input
+from guidance_study.guidance import BASE as GUIDED
+from guidance_study.guidance import Batch, Guidance
+from guidance_study.guidance import Model as Denoiser
 from guidance_study.networks.models import batches, exported, load_classifier, load_flow, load_network, set_up
 from guidance_study.plan.plan import Plan
 from guidance_study.plan.recipes import Artefact, shown
-from guidance_study.processes.rectified_flow import solve, velocity
-from guidance_study.stages.samples import fitted, generate
+from guidance_study.processes import Process
+from guidance_study.processes.rectified_flow import velocity
+from guidance_study.processes.samplers import Guided, Sampler
+from guidance_study.processes.samplers.dopri5 import solve
+from guidance_study.stages.samples import Generator, fitted, null_label
 from guidance_study.store.artefacts import RESULTS, Store
 from guidance_study.support.errors import StudyError
+from guidance_study.support.randomness import Draws
 from guidance_study.support.settings import BASE
 
 TRAINING = tuple(name for name, stage in STAGES.items() if stage.trains)
@@ -38,7 +45,7 @@ class Classifier:
     params: dict
     dataset: Spec | None
     network: nn.Module
-    process: object | None
+    process: Process | None
 
 
 @dataclass(frozen=True)
@@ -62,16 +69,16 @@ class Flow:
         return torch.cat(moved)
 
 
-class _Unguided:
+class _Unguided(Guidance):
     """The base model itself, as a rule; one that takes no class is given none."""
 
-    def __init__(self, conditional: bool):
-        self.conditional = conditional
+    kind: Literal["unguided"] = "unguided"
 
-    def wrap(self, model, scale: float, **_):
-        if scale != 1:
-            raise StudyError(f"this base model has no guidance, so its scale is 1, not {scale:g}; load an experiment")
-        return model if self.conditional else lambda x, t, label: model(x, t, None)
+    def start(self, batch: Batch) -> Guided:
+        if batch.scale != 1:
+            found = f"{batch.scale:g}"
+            raise StudyError(f"this base model has no guidance, so its scale is 1, not {found}; load an experiment")
+        return batch.model if batch.model.null is not None else lambda x, t, label, step: batch.model(x, t, None)
 
 
 @dataclass(frozen=True)
@@ -80,21 +87,23 @@ class Model:
 
     guidance: None of a base model alone, unless it was trained with its class dropped: then it is classifier-free.
     dataset: the Spec of what it was trained on, None where its weights came from outside.
+    parts: the further models and classifiers of its guidance, by role.
     """
 
     params: dict
     dataset: Spec | None
     network: nn.Module
-    process: object
-    sampler: dict
-    guidance: Spec | None = None
-    classifier: Classifier | None = None
+    process: Process
+    sampler: Sampler
+    guidance: Guidance | None = None
+    parts: Mapping[str, "Model | Classifier"] = field(default_factory=dict)
 
     @property
     def classes(self) -> int:
         """Classes that can be asked for, 0 where there are none."""
-        if self.classifier:
-            return self.classifier.params["classes"]
+        for part in self.parts.values():
+            if isinstance(part, Classifier):
+                return part.params["classes"]
         rows, dropout = self.params["rows"], self.params["class_dropout"]
         return rows - seams.parse("networks", self.params["network"]).null_rows(dropout) if rows else 0
 
@@ -104,22 +113,24 @@ class Model:
         `seed` keys the noise, which is the same for every scale; the study's own of that seed are the ones that it
         evaluates. StudyError: a label that is no class, a scale that nothing guides to, samples that are not finite.
         """
-        labels, shape = _labels(n, label, self.classes), tuple(self.params["shape"])
-        params = {"purpose": "evaluation", "seed": seed, "sampler": self.sampler}
-        rule, block = self.guidance or _Unguided(self.params["rows"] > 0), self.sampler.get("block")
-        told = {
-            "null": self.params["rows"] - 1,
-            "scale": scale,
-            "classifier": self.classifier and self.classifier.network,
-            "device": next(self.network.parameters()).device,
-        }
-        denoiser = self.process.denoiser(self.network)
+        labels, shape, block = _labels(n, label, self.classes), tuple(self.params["shape"]), self.sampler.together
+        models = {GUIDED: self} | {role: part for role, part in self.parts.items() if isinstance(part, Model)}
+        generator = Generator(
+            self.process, self.sampler, self.guidance or _Unguided(),
+            {role: part.denoiser() for role, part in models.items()},
+            {role: part.network for role, part in self.parts.items() if isinstance(part, Classifier)},
+            shape, self.classes,
+        )  # fmt: skip
+        device = next(self.network.parameters()).device
 
         def some(a: int, b: int) -> Tensor:
-            found, _ = generate(denoiser, self.process, rule, params, shape, a, b, label=labels[a:b], **told)
-            return found.cpu()
+            return generator.generate(Draws(seed, "evaluation", a, b), scale, device, labels[a:b])[0].cpu()
 
         return torch.cat([fitted(some, a, b, scale, block) for a, b in batches(n, block)])
+
+    def denoiser(self) -> Denoiser:
+        """The model m(x, t, label) as a guidance rule sees it."""
+        return Denoiser(self.process.denoiser(self.network), null_label(self.params["rows"]))
 
 
 def _labels(n: int, label: Labels, classes: int) -> Tensor:
@@ -196,12 +207,12 @@ def _command(address: str, results: Path, files: list[Path]) -> str:
 
 def _assembled(source: Input, dataset: Spec | None) -> Model | Classifier | Flow:
     params, stage = source.params, source.recipe["stage"]
-    process = processes.build(params["process"]) if params.get("process") else None
+    process = seams.parse("processes", params["process"]) if params.get("process") else None
     if stage == "classifier":
         return Classifier(params, dataset, load_classifier(source), process)
     if stage == "postprocessor":
         return Flow(params, dataset, *load_flow(source), Solver().plain())
-    sampler = TypeAdapter(SamplerSpec).validate_python({"kind": SAMPLED_BY[params["process"]["kind"]][0]}).plain()
+    sampler = seams.parse("processes.samplers", {"kind": process.sampler})
     free = seams.parse("guidance", {"kind": "classifier_free"}) if params["class_dropout"] else None
     return Model(params, dataset, load_network(source), process, sampler, free)
 
@@ -229,10 +240,11 @@ class _Named:
 
     def _guided(self, experiment: Experiment) -> Model:
         model = self._made(lambda: self.plan.denoiser(experiment.model, self.seed))
-        guide = getattr(experiment.guidance, "classifier", None)
-        classifier = self._made(lambda: self.plan.classifier(guide, self.seed)) if guide else None
-        sampler = experiment.sampler.plain()
-        return replace(model, sampler=sampler, guidance=experiment.guidance, classifier=classifier)
+        guidance, parts = experiment.guidance, {}
+        for role, name in guidance.parts().items():
+            planned = self.plan.denoiser if guidance.roles[role] == "models" else self.plan.classifier
+            parts[role] = self._made(partial(planned, name, self.seed))
+        return replace(model, sampler=experiment.sampler, guidance=guidance, parts=parts)
 
     def _flow(self, name: str, arm_name: str = "", scale: str = "", *_) -> Flow:
         experiment = self.plan.study.experiments[name]

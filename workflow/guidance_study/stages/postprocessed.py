@@ -7,7 +7,8 @@ from guidance_study.execution.devices import undivided
 from guidance_study.execution.job import Job
 from guidance_study.execution.sharding import Work, rows
 from guidance_study.networks.models import batches, load_flow, set_up
-from guidance_study.processes.rectified_flow import solve, velocity
+from guidance_study.processes.rectified_flow import velocity
+from guidance_study.processes.samplers.dopri5 import solve
 from guidance_study.store.rows import scale_of
 
 

@@ -10,7 +10,7 @@ from guidance_study.execution.job import Input, Job
 from guidance_study.metrics.oracle import Oracle
 from guidance_study.metrics.sets.points import Points, RealPoints
 from guidance_study.networks.models import set_up
-from guidance_study.processes.ddpm import frame_times
+from guidance_study.processes.samplers import frame_times
 from guidance_study.store.rows import columns
 
 
