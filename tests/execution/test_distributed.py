@@ -201,9 +201,7 @@ class Whole(Group):
         return number
 
 
-@pytest.mark.parametrize("dropout", [0.0, 0.5])
-def test_processes_drop_different_units(tmp_path, monkeypatch, dropout):
-    losses = []
+def test_rank_0_alone_writes(tmp_path, monkeypatch):
     for rank in (0, 1):
 
         @contextmanager
@@ -212,7 +210,5 @@ def test_processes_drop_different_units(tmp_path, monkeypatch, dropout):
 
         monkeypatch.setattr(training, "joined", joined)
         folder = tmp_path / str(rank)
-        options = {"seed": 0, "purpose": "test", "checkpoints": folder}
-        losses.append(training.fit(*problem(dropout=dropout), TRAINING | {"steps": 3}, **options)[1])
-        assert folder.exists() == (rank == 0)  # rank 0 alone writes
-    assert torch.equal(*losses) == (dropout == 0)
+        training.fit(*problem(), TRAINING | {"steps": 3}, seed=0, purpose="test", checkpoints=folder)
+        assert folder.exists() == (rank == 0)

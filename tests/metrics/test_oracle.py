@@ -10,7 +10,7 @@ from guidance_study.datasets.mixtures import Mixture
 from guidance_study.guidance.classifier import ClassifierGuidance
 from guidance_study.guidance.classifier_free import ClassifierFree
 from guidance_study.metrics.oracle import Oracle
-from guidance_study.metrics.points import Boundary
+from guidance_study.metrics.oracle.boundary import Boundary
 from guidance_study.processes.ddpm import DDPM
 from scipy.stats import ks_2samp
 

@@ -6,7 +6,7 @@ import traceback
 from functools import cache, reduce
 from operator import or_
 from types import ModuleType
-from typing import Annotated
+from typing import Annotated, Literal, get_args, get_origin
 
 from pydantic import Field
 
@@ -19,6 +19,7 @@ SEAMS = {
     "guidance": ("Guidance",),
     "networks": ("Network", "ClassifierNetwork"),
     "embeddings": ("Embedding",),
+    "metrics": ("Metric",),
     "tables": ("Table",),
     "figures": ("Figure",),
 }
@@ -111,4 +112,4 @@ def _at(value: type) -> str:
 def _name(value: type[Spec]) -> str | None:
     """The `kind` that selects this class; None where it has none."""
     field = value.model_fields.get("kind")
-    return getattr(field.annotation, "__args__", (None,))[0] if field else None
+    return get_args(field.annotation)[0] if field and get_origin(field.annotation) is Literal else None

@@ -12,7 +12,7 @@ from guidance_study.config.training import Classifier, Model, Postprocessor, Pro
 
 
 class Execution(Spec):
-    """How jobs run, no part of an address: results change by rounding alone (by `devices` masks of dropout too)."""
+    """How jobs run, no part of an address: results change by rounding alone."""
 
     threads: PositiveInt = Field(1, description="CPU threads of a job (our guess)")
     checkpoint_seconds: float = Field(
@@ -25,7 +25,7 @@ class Execution(Spec):
     devices: PositiveInt = Field(
         1,
         description="processes of a training, each with its share of every batch and, where there are any, a GPU of"
-        " its own; only dropout's masks depend on it (our guess)",
+        " its own (our guess)",
     )
     gpu_lock: bool = Field(
         True,

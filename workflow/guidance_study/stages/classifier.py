@@ -42,7 +42,7 @@ def make(job: Job) -> None:
     state, losses = fit(
         network, draws, loss, params["training"], seed=params["seed"], purpose=purpose, checkpoints=job.checkpoints
     )
-    save_weights(state, job.out / "weights.safetensors")
+    save_weights(state, job, "classifier")
     np.save(job.out / "losses.npy", losses.numpy())
     if process is None:
         network.load_state_dict(state)

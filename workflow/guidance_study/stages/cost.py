@@ -12,9 +12,8 @@ import torch
 from guidance_study.config import seams
 from guidance_study.execution.job import Job
 from guidance_study.execution.jobs import forget_peak, peak_memory
-from guidance_study.networks.models import load_classifier, set_up
-from guidance_study.processes.rectified_flow import solve
-from guidance_study.stages.postprocessed import load_velocity
+from guidance_study.networks.models import load_classifier, load_flow, set_up
+from guidance_study.processes.rectified_flow import solve, velocity
 from guidance_study.stages.samples import generate, load_denoiser
 from guidance_study.support.progress import log
 
@@ -51,7 +50,7 @@ def make(job: Job) -> None:
         starts[batch], cost = measured(sample, device)
         rows.append({"what": "base", "batch": batch, **cost})
     before = _peak(device, now=True)
-    flow, solver = load_velocity(job.inputs["postprocessor"]), params["solver"]
+    flow, solver = velocity(*load_flow(job.inputs["postprocessor"])), params["solver"]
     loaded = _peak(device, now=True) - before
     for batch, start in starts.items():
         log(f"postprocessing, batch {batch}")

@@ -31,7 +31,7 @@ def make(job: Job) -> None:
         state, losses = loaded(spec, network, Weights(**params["weights"])), torch.zeros(0)
     else:
         state, losses = train(job, placed(network))
-    save_weights(state, job.out / "weights.safetensors")
+    save_weights(state, job, "denoiser")
     np.save(job.out / "losses.npy", losses.numpy())
     job.facts["parameters"] = sum(p.numel() for p in network.parameters())
 

@@ -1,14 +1,17 @@
 """Stage `samples`: guided generations, by Eq. (7) or Eq. (8), at one scale or an equal share of several."""
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
+from torch import Tensor
 
 from guidance_study import processes
 from guidance_study.config import seams
 from guidance_study.execution.devices import halving, undivided
 from guidance_study.execution.job import Input, Job
 from guidance_study.execution.sharding import Work, rows
-from guidance_study.networks.models import batches, frozen, load_classifier, set_up, state_of
+from guidance_study.networks.models import batches, load_classifier, load_network, set_up
 from guidance_study.store.rows import shares
 from guidance_study.support.errors import StudyError
 from guidance_study.support.randomness import normal
@@ -27,27 +30,39 @@ class Counted:
 
 def load_denoiser(source: Input):
     """The model m(x, t, label) of a `denoiser` artefact, and its process."""
-    params = source.params
-    process = processes.build(params["process"])
-    network = seams.parse("networks", params["network"]).build(tuple(params["shape"]), params["rows"])
-    return process.denoiser(frozen(network, state_of(source))), process
+    process = processes.build(source.params["process"])
+    return process.denoiser(load_network(source)), process
 
 
 def generate(denoiser, process, guidance, params: dict, shape: tuple[int, ...], first: int, last: int, *,
-             null: int, scale: float, classifier=None, device="cpu") -> tuple[torch.Tensor, int]:  # fmt: skip
+             null: int, scale: float, classifier=None, device="cpu", label=None) -> tuple[Tensor, int]:  # fmt: skip
     """Samples first..last-1 (last - first, *shape) at one scale, and the evaluations that they took.
 
     They are the same whatever range they are asked for in; adaptive solvers have ranges that are fixed.
 
-    Sample i has class i mod `classes` and its own noise, equal for all scales and guidances of a purpose and seed.
+    Sample i has class i mod `classes` where `label` (last - first,) says none, and its own noise, equal for all scales
+    and guidances of a purpose and seed.
     """
     purpose, seed = params["purpose"], params["seed"]
     draw = lambda what: torch.from_numpy(normal(seed, f"{purpose}/{what}", first, last, shape)).to(device)  # noqa: E731
-    label = torch.arange(first, last, device=device) % params["classes"]
+    label = (torch.arange(first, last) % params["classes"] if label is None else label).to(device)
     model = Counted(guidance.wrap(denoiser, scale, null=null, classifier=classifier, process=process))
     with torch.no_grad():
         noise = lambda i: draw(f"step{i}")  # noqa: E731
         return process.sample(model, draw("x_T"), label, noise=noise, first=first, **params["sampler"]), model.nfe
+
+
+def fitted(some: Callable[[int, int], Tensor], first: int, last: int, scale: float, block: int | None) -> Tensor:
+    """some(first, last), in parts where memory does not suffice and no solver's `block` forbids it; all finite."""
+    if block:
+        with undivided(f"a block of {block} samples", "sampler.block"):
+            found = some(first, last)
+    else:
+        found = halving(some, first, last)
+    if not torch.isfinite(found).all():
+        bad = int((~torch.isfinite(found)).flatten(1).any(1).nonzero()[0])
+        raise StudyError(f"sample {first + bad} at scale {scale:g} is not finite; train longer or clip x_0")
+    return found
 
 
 def work(job: Job) -> Work:
@@ -69,7 +84,7 @@ def work(job: Job) -> Work:
     def compute(first: int, last: int, scale: float) -> tuple[np.ndarray, int]:
         nfe = 0
 
-        def some(a: int, b: int) -> torch.Tensor:
+        def some(a: int, b: int) -> Tensor:
             nonlocal nfe
             part, nfe = generate(
                 denoiser, process, guidance, params, shape, a, b,
@@ -77,15 +92,7 @@ def work(job: Job) -> Work:
             )  # fmt: skip
             return part.cpu()
 
-        if block:
-            with undivided(f"a block of {block} samples", "sampler.block"):
-                found = some(first, last)
-        else:
-            found = halving(some, first, last)
-        if not torch.isfinite(found).all():
-            bad = int((~torch.isfinite(found)).flatten(1).any(1).nonzero()[0])
-            raise StudyError(f"sample {first + bad} at scale {scale:g} is not finite; train longer or clip x_0")
-        return found.numpy(), nfe
+        return fitted(some, first, last, scale, block).numpy(), nfe
 
     return Work("samples.npy", (params["n"], *shape), units, compute)
 
