@@ -1,4 +1,4 @@
-"""Masks of dropout follow from the row of the global batch alone: not from processes, micro-batches, layout or device."""
+"""Masks of dropout follow from the row of the global batch: not from processes, micro-batches, layout or device."""
 
 import math
 import threading
