@@ -12,7 +12,7 @@ import pytest
 import torch
 import yaml
 from conftest import TINY, TINY_POINTS, TOP, environment
-from guidance_study import networks
+from guidance_study.config import seams
 from guidance_study.config.loading import merge, parse, read
 from guidance_study.execution import jobs
 from guidance_study.execution.job import Job
@@ -172,7 +172,7 @@ def test_what_no_model_can_do(study):
 @pytest.mark.parametrize("process", [{"kind": "ddpm"}, {"kind": "edm"}, {"kind": "rectified_flow"}])
 def test_a_file_of_any_process_samples(study, tmp_path, process):
     params = study.plan.denoiser("gauss_far", 0).params | {"process": process}
-    state = networks.build(params["network"], (1,), params["rows"]).state_dict()
+    state = seams.parse("networks", params["network"]).build((1,), params["rows"]).state_dict()
     save_weights(state, Job(params, {}, tmp_path, tmp_path), "denoiser")
     model = study.load(tmp_path / "weights.safetensors")
     found = model.sample(6, scale=2, label=[0, 1, 1, 0, 1, 0])
