@@ -15,9 +15,7 @@ from scipy.stats import wasserstein_distance
 def test_wasserstein_on_a_line_is_scipys():
     source = np.random.default_rng(0)
     a, b = source.standard_normal((300, 1)), 1.5 + 2 * source.standard_normal((500, 1))
-    assert wasserstein(projected(a), projected(b)) == pytest.approx(
-        wasserstein_distance(a[:, 0], b[:, 0]), rel=1e-9
-    )
+    assert wasserstein(projected(a), projected(b)) == pytest.approx(wasserstein_distance(a[:, 0], b[:, 0]), rel=1e-9)
 
 
 def test_a_shift_in_the_plane_has_the_mean_of_its_projections():

@@ -38,7 +38,7 @@ def test_default_has_few_jobs(parsed):
     plan = Plan(parsed())
     digits = [name for name in plan.study.all if "digits" in name]
     assert len(plan.ancestors(digits)) + 1 <= 46  # and the rule `all`
-    assert len(plan.ancestors(list(plan.study.all))) + 1 <= 121
+    assert len(plan.ancestors(list(plan.study.all))) + 1 <= 125
 
 
 def test_inputs_come_before_what_is_made_from_them(parsed):
@@ -80,7 +80,7 @@ def test_a_seed_repeats_everything_trained_or_drawn_but_the_judges(parsed):
     assert all(a.params.get("seed", 1) == 1 for a in new)
     assert {a.stage for a in new} == {
         "denoiser", "classifier", "samples", "neighbours", "postprocessor", "postprocessed", "measures", "table",
-        "paths", "point_measures", "figure",
+        "paths", "figure",
     }  # fmt: skip
     assert all(a.params["process"] for a in new if a.stage == "classifier")  # only the noisy one
 
@@ -151,7 +151,7 @@ def test_a_new_scale_of_points_remakes_its_own_experiment_alone(parsed):
         "neighbours",
         "postprocessor",
         "postprocessed",
-        "point_measures",
+        "measures",
         "table",
         "figure",
     }
