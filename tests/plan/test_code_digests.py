@@ -49,7 +49,7 @@ def changed(problems):
     [
         ("guidance/classifier_free.py", "scale == 1", "scale == 2", {"samples", "paths", "cost"}),
         ("datasets/digits.py", "/ 8 - 1", "/ 9 - 1",
-         {"dataset", "paths", "point_measures", "table", "figure"}),
+         {"dataset", "paths", "measures", "table", "figure"}),
         ("metrics/frechet.py", "- 2 * cross", "- 3 * cross", {"measures", "statistics"}),
         ("reporting/images.py", '"yes"', '"YES"', {"table"}),
         ("training.py", "1 + math.cos", "2 + math.cos", {"denoiser", "classifier", "postprocessor"}),

@@ -164,7 +164,7 @@ def test_per_class_distances_are_in_the_measures(built):
 
 
 def has_classes(store, address: str) -> bool:
-    return store.manifest(address)["recipe"]["params"]["per_class"]
+    return any(metric.get("per_class") for metric in store.manifest(address)["recipe"]["params"]["metrics"])
 
 
 def test_a_missing_dataset_stops_its_own_targets_only(built, tmp_path):

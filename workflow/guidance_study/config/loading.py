@@ -112,10 +112,11 @@ def _sentence(problem: dict, data: dict) -> str:
 
 def _locate(loc: tuple, data) -> tuple[str, object]:
     """The dotted path and the value at a pydantic location, whose union tags are no keys of the file."""
-    path, value = "", data
+    path, value, tagged = "", data, None
     for part in loc:
-        if isinstance(value, dict) and part not in value and value.get("kind") == part:
-            continue  # the tag of a discriminated union
+        if isinstance(value, dict) and value.get("kind") == part and tagged is not value:
+            tagged = value  # the tag of a discriminated union stands once before its keys, one of which may be equal
+            continue
         if part == "[key]":
             continue
         path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else str(part)

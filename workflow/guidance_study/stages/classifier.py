@@ -7,7 +7,7 @@ from torch.nn.functional import cross_entropy
 
 from guidance_study.config import seams
 from guidance_study.execution.job import Job
-from guidance_study.metrics.labels import accuracy
+from guidance_study.metrics.accuracy import accuracy
 from guidance_study.networks.models import features, placed, predicted, save_weights, set_up
 from guidance_study.support.randomness import generator, torch_seed
 from guidance_study.training.loop import fit
