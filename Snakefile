@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
 
 from guidance_study.config import loading
 from guidance_study.support.errors import StudyError
-from guidance_study.execution.rulebook import Rulebook, warn_of_changed_code
+from guidance_study.execution.rulebook import Rulebook
 
 
 configfile: "config.yaml"
@@ -28,9 +28,10 @@ except loading.ConfigError as error:
 
 book = Rulebook(study)
 if workflow.is_main_process:
-    warn_of_changed_code()
-    if not workflow.dryrun:
-        book.publish()
+    try:
+        book.prepare(workflow.dryrun)
+    except StudyError as error:
+        raise WorkflowError(str(error)) from None
 
 
 wildcard_constraints:
@@ -40,6 +41,13 @@ wildcard_constraints:
 onstart:
     try:
         book.start()
+    except StudyError as error:
+        raise WorkflowError(str(error)) from None
+
+
+onsuccess:
+    try:
+        book.repeat(sys.argv)
     except StudyError as error:
         raise WorkflowError(str(error)) from None
 

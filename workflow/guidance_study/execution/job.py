@@ -6,10 +6,11 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Input:
-    """A finished artefact as a stage sees it: its folder and the recipe that made it."""
+    """A finished artefact as a stage sees it: its folder, the recipe that made it, and one digest of its files."""
 
     path: Path
     recipe: dict
+    content: str = ""
 
     @property
     def params(self) -> dict:

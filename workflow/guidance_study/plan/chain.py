@@ -4,7 +4,8 @@ from functools import cache
 
 from guidance_study.config.experiments import Arm, Search
 from guidance_study.config.study import Study
-from guidance_study.plan.recipes import Artefact, shown
+from guidance_study.plan.recipes import Artefact
+from guidance_study.support.text import shown
 
 
 class Chain:

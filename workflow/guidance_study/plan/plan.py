@@ -2,9 +2,11 @@
 
 from guidance_study.config.experiments import Arm
 from guidance_study.config.study import Study
+from guidance_study.plan import code
 from guidance_study.plan.chain import Chain
-from guidance_study.plan.recipes import Artefact, shown
+from guidance_study.plan.recipes import Artefact
 from guidance_study.sources.rawfiles import RawFile
+from guidance_study.support.text import shown
 
 
 class Plan(Chain):
@@ -14,6 +16,7 @@ class Plan(Chain):
         super().__init__(study)
         self.targets = {name: self._table(name) for name in study.tables}
         self.targets |= {name: self._figure(name) for name in study.figures}
+        code.present().keep()
 
     def at(self, address: str) -> Artefact:
         """The artefact at an address; KeyError with one sentence if the configuration does not lead to it."""

@@ -9,9 +9,9 @@ from guidance_study.metrics import points
 from guidance_study.metrics.oracle import oracle_of, spec_of
 from guidance_study.neighbours.retrieval import Space, retrieved
 from guidance_study.networks.models import set_up
-from guidance_study.plan.recipes import canonical
 from guidance_study.store.rows import shares
 from guidance_study.support.progress import log
+from guidance_study.support.text import canonical
 
 WORST = {"ratio_1": 0.01, "ratio_10": 0.1, "ratio_all": 1.0}  # the three numbers of a cell of Tab. 1, as we read it
 

@@ -18,12 +18,13 @@ from pathlib import Path
 from guidance_study.config.loading import ConfigError, load
 from guidance_study.config.stages import STAGES
 from guidance_study.plan.plan import Plan
-from guidance_study.plan.recipes import KEY_LENGTH, canonical, recipe_key
+from guidance_study.plan.recipes import KEY_LENGTH, recipe_key
 from guidance_study.sources.rawfiles import UNPINNED
 from guidance_study.store.artefacts import CHECKPOINTS, SCRATCH, SHARDS, DamagedArtefact, Store
 from guidance_study.store.index import write_index
 from guidance_study.store.lock import Lock
 from guidance_study.support.errors import StudyError
+from guidance_study.support.text import canonical
 from guidance_study.support.writing import alive as alive
 from guidance_study.support.writing import explained
 

@@ -8,7 +8,7 @@ from pydantic import Field
 from guidance_study.config.base import Name, Scales, Spec
 from guidance_study.config.experiments import EVALUATOR
 from guidance_study.config.sentences import comparable, distinct, known
-from guidance_study.plan.recipes import shown
+from guidance_study.support.text import shown
 
 PAPER = Path(__file__).parents[2] / "paper_values.yaml"
 COMPARED = ("blocks", "block_size", "manifold_k", "manifold_n", "copy_quantile", "spaces")

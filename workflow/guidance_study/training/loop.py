@@ -21,11 +21,11 @@ from torch import Tensor, nn
 
 from guidance_study.execution.devices import undivided
 from guidance_study.execution.distributed import Group, joined
-from guidance_study.plan.recipes import canonical
 from guidance_study.support.errors import StudyError
 from guidance_study.support.progress import log, track
 from guidance_study.support.randomness import torch_seed
 from guidance_study.support.settings import setting
+from guidance_study.support.text import canonical
 from guidance_study.support.writing import atomically
 
 Draws = Callable[[int], tuple[Tensor, ...]]  # step -> tensors on the CPU, a row for each sample of the batch

@@ -10,9 +10,9 @@ from guidance_study.config.paths import EXACT
 from guidance_study.execution.job import Job
 from guidance_study.metrics import points
 from guidance_study.metrics.oracle import Oracle, oracle_of
-from guidance_study.plan.recipes import shown
 from guidance_study.processes.ddpm import frame_times
 from guidance_study.store.rows import columns
+from guidance_study.support.text import shown
 from guidance_study.tables.reporting.points import Claim
 from guidance_study.tables.reporting.render import number
 

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from guidance_study.plan.recipes import shown
+from guidance_study.support.text import shown
 from guidance_study.tables.reporting.render import number
 
 HEADS = {
