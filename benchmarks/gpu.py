@@ -25,7 +25,7 @@ jobs.prepare_process(os.cpu_count())
 
 import numpy as np  # noqa: E402 - after the thread counts are fixed
 import torch  # noqa: E402
-from guidance_study import networks, processes  # noqa: E402
+from guidance_study import processes  # noqa: E402
 from guidance_study.config.loading import merge, parse, read  # noqa: E402
 from guidance_study.neighbours.search import class_neighbours  # noqa: E402
 from guidance_study.networks.models import placed, set_up  # noqa: E402
@@ -64,7 +64,7 @@ def base(study, name: str, args) -> dict:
     """A training step of a base model of config/paper.yaml."""
     model, side = study.models[name], (1, 28) if name.startswith("mnist") else (3, 32)
     shape = (side[0], side[1], side[1])
-    network = placed(networks.build(study.networks[model.network].plain(), shape, 11))
+    network = placed(study.networks[model.network].build(shape, 11))
     process = processes.build(study.processes[model.process].plain())
     training = model.training.plain() | (QUICK if args.small else {})
     device, batch = next(network.parameters()).device, training["batch"]
@@ -88,7 +88,7 @@ def flow(study, name: str, args) -> dict:
     """A training step of a postprocessing flow, and Dopri5 seconds an image with its network."""
     spec, (channels, side) = study.postprocessors[name], FLOWS[name]
     shape = (channels, side, side)
-    network = placed(networks.build(study.networks[spec.network].plain(), shape, 10))
+    network = placed(study.networks[spec.network].build(shape, 10))
     training = spec.training.plain() | (QUICK if args.small else {})
     device, batch = next(network.parameters()).device, training["batch"]
     start, end = (torch.rand(2048, *shape, device=device) * 2 - 1 for _ in range(2))

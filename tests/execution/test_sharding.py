@@ -9,7 +9,6 @@ from conftest import command_line, digests, merge
 from guidance_study.config.loading import parse
 from guidance_study.execution import jobs
 from guidance_study.plan.plan import Plan
-from guidance_study.plan.sizes import images_of
 from guidance_study.store.artefacts import SHARDS, Store
 from guidance_study.support.errors import StudyError
 
@@ -42,7 +41,7 @@ def build(plan: Plan, root, shards: int) -> Store:
     store = Store(root)
     for artefact in plan.ancestors(["table_digits_nn"]):
         markers = []
-        if shards > 1 and images_of(artefact):
+        if shards > 1 and artefact.spec.shards:
             folder = root / SHARDS / artefact.address
             markers = [folder / f"{i}-of-{shards}.json" for i in range(shards)]
             for i in reversed(range(shards)):
@@ -54,7 +53,7 @@ def build(plan: Plan, root, shards: int) -> Store:
 def test_the_number_of_shards_changes_no_generation_and_no_distance(plan, tmp_path):
     stores = {n: build(plan, tmp_path / str(n), n) for n in (1, 3, 8)}
     assert stores[1].addresses() == stores[3].addresses() == stores[8].addresses()
-    shared = [a for a in plan.ancestors(["table_digits_nn"]) if images_of(a)]
+    shared = [a for a in plan.ancestors(["table_digits_nn"]) if a.spec.shards]
     assert {a.stage for a in shared} == {"samples", "postprocessed"}
     for artefact in shared:
         whole = np.load(stores[1].root / artefact.address / "samples.npy")

@@ -72,7 +72,8 @@ def test_what_is_said_beside_the_digest():
 
 def test_where_an_import_comes_from_is_said_apart_in_the_order_of_the_text():
     """Two imports that change places are told apart, a module that is renamed everywhere is not."""
-    text = "def f(x):\n    if x:\n        from guidance_study.a import A as N\n    else:\n        from guidance_study.b import A as N\n"
+    first, second = (f"        from guidance_study.{m} import A as N\n" for m in "ab")
+    text = f"def f(x):\n    if x:\n{first}    else:\n{second}"
     one, two = parsed(text.encode()), parsed(text.replace("study.a", "study.c").encode())
     assert one.body == two.body
     assert [module for module, _ in one.imports] == ["guidance_study.a", "guidance_study.b"]

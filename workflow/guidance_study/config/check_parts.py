@@ -47,7 +47,7 @@ def _models(study) -> None:
         known(f"{at}.dataset", model.dataset, study.datasets)
         known(f"{at}.process", model.process, study.processes)
         known(f"{at}.network", model.network, study.networks)
-        fits(f"{at}.network", model.network, model.dataset, study)
+        fits(f"{at}.network", model.network, study.networks[model.network], model.dataset, study)
         _augmented(at, model, study)
 
 
@@ -56,12 +56,7 @@ def _classifiers(study) -> None:
         at = f"classifiers.{name}"
         not_exact(at, name)
         known(f"{at}.dataset", classifier.dataset, study.datasets)
-        shape = study.datasets[classifier.dataset].facts().shape
-        if classifier.network.kind == "cnn" and len(shape) != 3:
-            raise ValueError(
-                f"configuration key '{at}.network.kind' has the value 'cnn': it takes images, and those of"
-                f" '{classifier.dataset}' have shape {shape}"
-            )
+        fits(f"{at}.network.kind", classifier.network.kind, classifier.network, classifier.dataset, study)
         if classifier.process is not None:
             known(f"{at}.process", classifier.process, ddpm(study))
 
@@ -73,34 +68,24 @@ def _augmented(at: str, model, study) -> None:
         key = "flip" if model.flip else "augment"
         raise ValueError(f"configuration key '{at}.{key}' is set: only images can be moved, not '{model.dataset}'")
     network, process = study.networks[model.network], study.processes[model.process]
-    if model.augment and (process.kind != "edm" or not getattr(network, "augment_dim", 0)):
+    if model.augment and (process.kind != "edm" or not network.hears_augmentation):
+        hearing = ", ".join(n for n, other in study.networks.items() if other.hears_augmentation) or "none is declared"
         raise ValueError(
             f"configuration key '{at}.augment' has the value {model.augment}: it needs a process of kind 'edm' and a"
-            " network of kind 'song_unet' with augment_dim 9"
+            f" network that hears of augmentations; such networks: {hearing}"
         )
 
 
-def fits(at: str, name: str, dataset: str, study) -> None:
-    """A UNet needs images whose sides its levels halve evenly, and channels that its heads divide."""
-    network, shape = study.networks[name], study.datasets[dataset].facts().shape
-    if network.kind not in ("unet", "song_unet"):
-        return
-    factor = 2 ** (len(network.channel_mult) - 1)
-    if len(shape) != 3 or shape[1] % factor or shape[2] % factor:
+def fits(at: str, value: str, network, dataset: str, study) -> None:
+    """The network that key `at` names with `value` must be able to take the samples of the dataset."""
+    shape = study.datasets[dataset].facts().shape
+    try:
+        network.check(shape)
+    except ValueError as error:
         raise ValueError(
-            f"configuration key '{at}' has the value '{name}': a UNet of {len(network.channel_mult)} levels needs"
-            f" images with sides in multiples of {factor}, and those of '{dataset}' are {shape}"
-        )
-    if network.kind == "song_unet":
-        return
-    size = network.num_head_channels
-    for mult in network.channel_mult:
-        channels = mult * network.model_channels
-        if channels % (network.num_heads if size == -1 else size):
-            raise ValueError(
-                f"configuration key 'networks.{name}' has {channels} channels at a level: they must divide evenly among"
-                f" num_heads {network.num_heads} or num_head_channels {size}"
-            )
+            f"configuration key '{at}' has the value '{value}': {error}, and the samples of '{dataset}' have shape"
+            f" {shape}"
+        ) from None
 
 
 def clean(at: str, name: str, study) -> None:

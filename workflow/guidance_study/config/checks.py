@@ -44,7 +44,7 @@ def _experiment(at: str, experiment: Experiment, study) -> None:
         known(f"{here}.space", arm.space, study.embeddings)
         known(f"{here}.postprocessor", arm.postprocessor, study.postprocessors)
         network = study.postprocessors[arm.postprocessor].network
-        fits(f"postprocessors.{arm.postprocessor}.network", network, model.dataset, study)
+        fits(f"postprocessors.{arm.postprocessor}.network", network, study.networks[network], model.dataset, study)
         if arm.k > smallest:
             raise ValueError(
                 f"configuration key '{here}.k' has the value {arm.k}: at most {smallest}, the training samples of the"

@@ -6,7 +6,6 @@ from pydantic import Field, model_validator
 
 from guidance_study.config.base import Name, PositiveInt, Spec
 from guidance_study.config.experiments import Experiment
-from guidance_study.config.networks import NetworkSpec
 from guidance_study.config.paths import Paths
 from guidance_study.config.seams import choice
 from guidance_study.config.training import Classifier, Model, Postprocessor, ProcessSpec
@@ -47,7 +46,7 @@ class Study(Spec):
     )
     execution: Execution = Field(Execution(), description="how jobs run; changes no result")
     datasets: dict[Name, choice("datasets")] = Field(description="data by name")
-    networks: dict[Name, NetworkSpec] = Field(description="denoisers and velocity fields by name")
+    networks: dict[Name, choice("networks", "Network")] = Field(description="denoisers and velocity fields by name")
     processes: dict[Name, ProcessSpec] = Field(description="noise processes by name")
     models: dict[Name, Model] = Field(description="base models by name")
     classifiers: dict[Name, Classifier] = Field(description="classifiers by name: guides, features, evaluators")

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from guidance_study.config.base import Name, PositiveFloat, PositiveInt, Spec
-from guidance_study.config.networks import ClassifierNetworkSpec
+from guidance_study.config.seams import choice
 from guidance_study.config.weights import Weights
 
 
@@ -146,7 +146,7 @@ class Classifier(Spec):
     """A classifier: noisy (for guidance, sees x_t and t) where a process is named, else clean."""
 
     dataset: Name = Field(description="name in `datasets`")
-    network: ClassifierNetworkSpec = Field(description="its network, written out")
+    network: choice("networks", "ClassifierNetwork") = Field(description="its network, written out")
     process: Name | None = Field(None, description="name in `processes` whose noise it sees; null: clean images")
     training: Training = Field(description="how it is trained")
     seed: int | None = Field(

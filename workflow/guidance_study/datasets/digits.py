@@ -7,14 +7,13 @@ from typing import Literal
 
 from pydantic import Field
 
-from guidance_study.config.base import Spec
-from guidance_study.datasets import Arrays, DatasetError, Facts
+from guidance_study.datasets import Arrays, Dataset, DatasetError, Facts
 
 COUNTS = (178, 182, 177, 183, 181, 182, 181, 179, 174, 180)  # images of the digits 0 to 9
 RAW = {"digits.csv.gz": "09f66e6debdee2cd2b5ae59e0d6abbb73fc2b0e0185d2e1957e9ebb51e23aa22"}
 
 
-class Digits(Spec):
+class Digits(Dataset):
     """1797 images of 8 x 8 pixels in 10 classes; a share of every class is held out of all training."""
 
     kind: Literal["digits"]
@@ -26,12 +25,8 @@ class Digits(Spec):
         train = tuple(n - h for n, h in zip(COUNTS, held_out, strict=True))
         return Facts((1, 8, 8), train, held_out, RAW)
 
-    def files(self) -> list:
-        """None: the raw file comes with scikit-learn."""
-        return []
-
     def missing(self) -> str | None:
-        """One sentence if a raw file is not there, else None (the digest is checked on loading)."""
+        """The raw file comes with scikit-learn."""
         path = _raw_file()
         if path is None or not path.is_file():
             return "scikit-learn's digits.csv.gz is not there; run: pip install scikit-learn"

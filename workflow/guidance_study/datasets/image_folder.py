@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, field_serializer, model_validator
 
-from guidance_study.config.base import Digest, PositiveInt, Spec
-from guidance_study.datasets import Arrays, Blocks, DatasetError, Facts
+from guidance_study.config.base import Digest, PositiveInt
+from guidance_study.config.facts import UNKNOWN
+from guidance_study.datasets import Arrays, Blocks, Dataset, DatasetError, Facts
 from guidance_study.datasets.pinned import scaled
 from guidance_study.sources.rawfiles import UNPINNED
 from guidance_study.sources.rawfolders import WHOLE, RawFolder, counts, grouped
@@ -19,13 +20,12 @@ from guidance_study.support.progress import track
 if TYPE_CHECKING:
     import numpy as np
 
-UNKNOWN = 10**9  # images of a class in a folder that is not there yet: passes every check of "enough"
 BLOCK = 64  # images in memory at once
 MODES = {1: ("L", "grey"), 3: ("RGB", "colour")}  # channels -> PIL's name of such images, and ours
 Rows = list[tuple[str, int]]  # relative path, label
 
 
-class ImageFolder(Spec):
+class ImageFolder(Dataset):
     """Images of any size and number of classes, resized and cropped to squares, labelled by the order of folders."""
 
     kind: Literal["image_folder"]
@@ -66,10 +66,6 @@ class ImageFolder(Spec):
     def files(self) -> list[RawFolder]:
         """The folder."""
         return [self.folder]
-
-    def missing(self) -> str | None:
-        """One sentence if the folder or its index is not there, else None (its files are checked on loading)."""
-        return self.folder.missing()
 
     def facts(self) -> Facts:
         """From the index; as long as there is none, every class passes for large enough."""

@@ -1,16 +1,16 @@
 """Penultimate features of a clean classifier (paper, Fig. 8: 'classifier')."""
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 from pydantic import Field
 
-from guidance_study.config.base import Name, Spec
+from guidance_study.config.base import Name
+from guidance_study.embeddings import Embedding
 
 
-class ClassifierFeatures(Spec):
+class ClassifierFeatures(Embedding):
     """Features from a classifier of its own: never the one that evaluates."""
 
-    stored: ClassVar[bool] = False
     kind: Literal["classifier_features"]
     classifier: Name | None = Field(None, description="name in `classifiers`; must be clean and not an evaluator")
 

@@ -4,8 +4,8 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from guidance_study.config.base import Spec
 from guidance_study.config.weights import Weights
+from guidance_study.embeddings import Embedding
 from guidance_study.embeddings.pretrained import WeightsError, completed
 
 FILE = "inception-2015-12-05.pt"  # the name that clean-fid looks for
@@ -13,7 +13,7 @@ SHA256 = "f58cb9b6ec323ed63459aa4fb441fe750cfe39fafad6da5cb504a16f19e958f4"
 URL = f"https://nvlabs-fi-cdn.nvidia.com/stylegan2-ada-pytorch/pretrained/metrics/{FILE}"
 
 
-class Inception(Spec):
+class Inception(Embedding):
     """2048 features of 8-bit images, by clean-fid's own network and resizing (Parmar et al. 2022)."""
 
     stored: ClassVar[bool] = True

@@ -1,15 +1,18 @@
 """The samples themselves as features (paper, Tab. S1: 'Pixel')."""
 
-from typing import ClassVar, Literal
+from math import prod
+from typing import Literal
 
-from guidance_study.config.base import Spec
+from guidance_study.embeddings import Embedding
 
 
-class Pixels(Spec):
+class Pixels(Embedding):
     """Euclidean distance between flattened samples."""
 
-    stored: ClassVar[bool] = False
     kind: Literal["pixels"]
+
+    def numbers(self, shape: tuple[int, ...]) -> int:
+        return prod(shape)
 
     def embed(self, samples, network=None):
         """Features (N, D) float32: the samples, flattened; a view where memory allows."""

@@ -4,15 +4,16 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from guidance_study.config.base import PositiveFloat, PositiveInt, Spec
+from guidance_study.config.base import PositiveFloat, PositiveInt
 from guidance_study.config.weights import Weights
+from guidance_study.embeddings import Embedding
 from guidance_study.embeddings.pretrained import completed
 
 MODEL = "vit_base_patch14_reg4_dinov2.lvd142m"
 THREE = {"min_length": 3, "max_length": 3}
 
 
-class TimmFeatures(Spec):
+class TimmFeatures(Embedding):
     """A layer of any of timm's networks; samples are clipped to [-1, 1], resized and normalised as it was trained."""
 
     stored: ClassVar[bool] = True

@@ -13,11 +13,11 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 
-from guidance_study.config.stages import TRAINING
 from guidance_study.execution import blas
 from guidance_study.execution.job import Input, Job
 from guidance_study.execution.loaded import as_planned
 from guidance_study.plan.recipes import recipe_key
+from guidance_study.plan.resources import processes
 from guidance_study.store.artefacts import CHECKPOINTS, Store, content
 from guidance_study.store.publishing import name_of, publish
 from guidance_study.support.progress import log
@@ -108,7 +108,7 @@ def _make(recipe: dict, address: str, store: Store, shards: list[Path]) -> None:
     with store.write(address, describe) as out, as_planned(_units(recipe, inputs)):
         checkpoints = store.root / CHECKPOINTS / address / recipe_key(read)  # of other bytes read, others
         job = Job(recipe["params"], inputs, out, checkpoints, facts, shards)
-        if recipe["stage"] in TRAINING and job.params["training"] is not None and setting("devices", 1) > 1:
+        if processes(recipe, setting("devices", 1)) > 1:
             from guidance_study.execution import distributed
 
             ran["processes"] = distributed.make(recipe["stage"], job)

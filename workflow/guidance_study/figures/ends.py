@@ -4,16 +4,16 @@ from typing import Literal
 
 from pydantic import Field
 
-from guidance_study.config.base import Colour, Name, Spec
+from guidance_study.config.base import Colour, Name
 from guidance_study.config.sentences import known
+from guidance_study.figures import Figure
 from guidance_study.tables.paths import known_runs, of_dimension, travelled
 
 
-class EndsFigure(Spec):
+class EndsFigure(Figure):
     """Rows: runs; columns: their scales. Every panel has its own range, which its corner says."""
 
     kind: Literal["ends"]
-    title: str = Field(description="one line above the figure")
     paths: Name = Field(description="name in `paths`, data in the plane")
     runs: list[Name] = Field(min_length=1, description="names of runs with equal scales")
     colours: list[Colour] = Field(["#0072B2", "#E69F00"], min_length=2, description="of the classes")

@@ -5,13 +5,14 @@ from typing import Literal
 from pydantic import Field
 
 from guidance_study.config.base import Colour, Name
+from guidance_study.figures import Figure
 from guidance_study.tables.pairs import PairsSpec
 
 MARKERS = "osD^vP"
 ROUNDING = 1e-10  # below it a distance is rounding error, and shown apart
 
 
-class GapFigure(PairsSpec):
+class GapFigure(PairsSpec, Figure):
     """A line for each pair of runs, a point for each of the data; exact on both sides is rounding error."""
 
     kind: Literal["gap"]

@@ -4,16 +4,16 @@ from typing import Literal
 
 from pydantic import Field
 
-from guidance_study.config.base import Name, PositiveInt, Scale, Spec
+from guidance_study.config.base import Name, PositiveInt, Scale
 from guidance_study.config.experiments import Exact, Search
 from guidance_study.config.sentences import distinct, known
+from guidance_study.figures import Figure
 
 
-class NeighboursFigure(Spec):
+class NeighboursFigure(Figure):
     """A row for each generation: itself, then its k nearest training images of its class in each space."""
 
     kind: Literal["neighbours"]
-    title: str = Field(description="one line above the figure")
     experiment: Name = Field(description="name in `experiments`, on images")
     scale: Scale = Field(description="an evaluated guidance scale")
     spaces: list[Name] = Field(

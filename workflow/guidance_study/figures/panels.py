@@ -5,17 +5,17 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from guidance_study.config.base import Name, Scale, Spec
+from guidance_study.config.base import Name, Scale
 from guidance_study.config.sentences import known
+from guidance_study.figures import Figure
 
 if TYPE_CHECKING:
     import numpy as np
 
 
-class Panels(Spec):
+class Panels(Figure):
     """Generations of some experiments at one scale, before and after one postprocessing arm."""
 
-    title: str = Field(description="one line above the figure")
     experiments: list[Name] = Field(min_length=1, description="names in `experiments`, one row of panels each")
     scale: Scale = Field(description="an evaluated guidance scale")
     arm: str = Field(description="arm name, for instance features_k20")

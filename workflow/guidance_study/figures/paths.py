@@ -4,19 +4,19 @@ from typing import Literal
 
 from pydantic import Field
 
-from guidance_study.config.base import Colour, Name, PositiveInt, Scales, Spec
+from guidance_study.config.base import Colour, Name, PositiveInt, Scales
 from guidance_study.config.paths import EXACT
 from guidance_study.config.sentences import distinct, known
+from guidance_study.figures import Figure
 from guidance_study.tables.paths import known_runs, of_dimension, travelled
 
 GRID = 401  # points along x on which a classifier's boundary is sought
 
 
-class PathsFigure(Spec):
+class PathsFigure(Figure):
     """Columns: data, with a row for each run; or scales, with a row for each of the data and one run."""
 
     kind: Literal["paths"]
-    title: str = Field(description="one line above the figure")
     paths: list[Name] = Field(min_length=1, description="names in `paths`, data on a line")
     runs: list[Name] = Field(min_length=1, description="names of runs; exactly one where columns are scales")
     columns: Literal["data", "scales"] = Field(description="what the columns are (our guess)")

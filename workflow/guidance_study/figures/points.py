@@ -4,8 +4,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from guidance_study.config.base import Colour, Name, PositiveInt, Scales, Spec
+from guidance_study.config.base import Colour, Name, PositiveInt, Scales
 from guidance_study.config.sentences import known
+from guidance_study.figures import Figure
 from guidance_study.tables.paths import of_dimension
 from guidance_study.tables.points import described, known_experiments
 
@@ -13,11 +14,10 @@ OUTLIER = 0.999  # a point is marked where it is farther from real ones of its c
 RINGED = 100  # outliers of a panel that are ringed, the farthest ones
 
 
-class PointsFigure(Spec):
+class PointsFigure(Figure):
     """Ground truth, and generations at each scale before and after each arm; outliers ringed, boundaries drawn."""
 
     kind: Literal["points"]
-    title: str = Field(description="one line above the figure")
     experiments: list[Name] = Field(min_length=1, description="names in `experiments`, judged by 'exact', in the plane")
     arms: list[str] = Field(min_length=1, description="arm names; one where there are several experiments")
     scales: Scales | None = Field(None, description="scales shown; null: every evaluated scale")

@@ -4,10 +4,11 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from guidance_study.config.base import Name, Spec
+from guidance_study.config.base import Name
+from guidance_study.guidance import Guidance
 
 
-class ClassifierGuidance(Spec):
+class ClassifierGuidance(Guidance):
     """An unconditional model and a classifier of noisy samples."""
 
     kind: Literal["classifier"]

@@ -2,10 +2,10 @@
 
 from typing import ClassVar, Literal
 
-from guidance_study.config.base import Spec
+from guidance_study.guidance import Guidance
 
 
-class ClassifierFree(Spec):
+class ClassifierFree(Guidance):
     """One class-dropped conditional model; its extra class row, the last one, means 'no class'."""
 
     kind: Literal["classifier_free"]

@@ -137,10 +137,10 @@ class Code:
 
     def units(self) -> list[str]:
         """All units: the stages, and the kinds of every seam."""
-        from guidance_study.config.seams import NEEDED
+        from guidance_study.config.seams import SEAMS
         from guidance_study.config.stages import STAGES
 
-        kinds = [f"{seam.replace('.', '/')}/{kind}" for seam in sorted(NEEDED) for kind in sorted(self._modules(seam))]
+        kinds = [f"{seam.replace('.', '/')}/{kind}" for seam in sorted(SEAMS) for kind in sorted(self._modules(seam))]
         return [f"stages/{stage}" for stage in STAGES] + kinds
 
     def used(self, stage: str, params: dict) -> Iterator[str]:
@@ -172,10 +172,10 @@ def neutral(module: str) -> bool:
 @cache
 def _seams(name: str) -> tuple[str, ...]:
     """The seams that a parameter's name may mean, as units begin: of its plural, or of a part so named."""
-    from guidance_study.config.seams import NEEDED
+    from guidance_study.config.seams import SEAMS
 
     meant = {name, f"{name}s", f"{name}es"}
-    found = [seam.split(".") for seam in NEEDED if meant & set(seam.split("."))]
+    found = [seam.split(".") for seam in SEAMS if meant & set(seam.split("."))]
     return tuple("/".join(parts) for parts in sorted(found, key=lambda parts: (parts[-1] not in meant, parts)))
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from guidance_study.config.facts import Facts
 from guidance_study.config.stages import STAGES, Stage
 from guidance_study.plan import code
 from guidance_study.support.text import canonical
@@ -22,7 +23,8 @@ class Artefact:
     """One node of the plan: a stage, its validated parameters, and the artefacts it is made from.
 
     `label` is the readable part of the address; it follows from the recipe, so that one recipe has one address.
-    `about` says, for people, where in the study it is used first.
+    `about` says in a person's words what it is, by where in the study it is used first; `facts`
+    what is known of a dataset's arrays.
     """
 
     stage: str
@@ -30,6 +32,7 @@ class Artefact:
     params: dict
     inputs: dict[str, "Artefact"] = field(default_factory=dict)
     about: str = ""
+    facts: Facts | None = None
 
     @property
     def spec(self) -> Stage:

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from guidance_study import networks
+from guidance_study.config import seams
 from guidance_study.execution.job import Job
 from guidance_study.metrics.labels import accuracy
 from guidance_study.networks.models import features, placed, predicted, save_weights, set_up
@@ -19,10 +19,9 @@ def make(job: Job) -> None:
     params, device = job.params, set_up()
     process = DDPM.of(params["process"]) if params["process"] else None
     purpose = f"train/classifier/{'noisy' if process else 'clean'}"
+    spec = seams.parse("networks", params["network"])
     with torch_seed(params["seed"], purpose + "/weights"):
-        network = networks.build_classifier(
-            params["network"], tuple(params["shape"]), params["classes"], process is not None
-        )
+        network = spec.build(tuple(params["shape"]), params["classes"], process is not None)
     network = placed(network)
     folder = job.inputs["dataset"].path
     data = torch.from_numpy(np.load(folder / "train.npy")).to(device)

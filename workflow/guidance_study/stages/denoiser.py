@@ -2,14 +2,15 @@
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from guidance_study import networks, processes
+from guidance_study import processes
+from guidance_study.config import seams
 from guidance_study.config.weights import Weights
 from guidance_study.embeddings.pretrained import filled, read
 from guidance_study.execution.job import Job
+from guidance_study.networks import Network
 from guidance_study.networks.models import placed, save_weights, set_up
-from guidance_study.networks.song_unet import drop_filters
 from guidance_study.processes import augment
 from guidance_study.support.errors import StudyError
 from guidance_study.support.randomness import generator, torch_seed
@@ -23,10 +24,11 @@ def make(job: Job) -> None:
     """Files: weights.safetensors (EMA), losses.npy (steps,) float32, empty where the weights came from outside."""
     params = job.params
     set_up()
+    spec = seams.parse("networks", params["network"])
     with torch_seed(params["seed"], PURPOSE + "/weights"):
-        network = networks.build(params["network"], tuple(params["shape"]), params["rows"])
+        network = spec.build(tuple(params["shape"]), params["rows"])
     if params["weights"] is not None:
-        state, losses = loaded(network, Weights(**params["weights"])), torch.zeros(0)
+        state, losses = loaded(spec, network, Weights(**params["weights"])), torch.zeros(0)
     else:
         state, losses = train(job, placed(network))
     save_weights(state, job.out / "weights.safetensors")
@@ -34,12 +36,11 @@ def make(job: Job) -> None:
     job.facts["parameters"] = sum(p.numel() for p in network.parameters())
 
 
-def loaded(network, weights: Weights) -> dict[str, Tensor]:
+def loaded(spec: Network, network: nn.Module, weights: Weights) -> dict[str, Tensor]:
     """A state dict for the network from a safetensors file from outside. Raises StudyError if it is for another one."""
     path = weights.file.verified()
-    state = read(path)
     try:
-        drop_filters(network, state)  # constants of EDM's release; other networks have none
+        state = spec.adapted(read(path))
     except ValueError as error:
         raise StudyError(f"'{path}' holds no weights of {type(network).__name__}: {error}") from None
     return filled(network, state, path, type(network).__name__).state_dict()

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from guidance_study import networks
+from guidance_study.config import seams
 from guidance_study.execution.devices import undivided
 from guidance_study.execution.job import Input, Job
 from guidance_study.execution.sharding import Work, rows
@@ -16,7 +16,7 @@ def load_velocity(source: Input) -> Velocity:
     """The v(z, s, label) of a `postprocessor` artefact."""
     params, state = source.params, state_of(source)
     scale = float(state.pop("output_scale"))
-    network = networks.build(params["network"], tuple(params["shape"]), params["rows"])
+    network = seams.parse("networks", params["network"]).build(tuple(params["shape"]), params["rows"])
     return velocity(frozen(network, state), scale)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from guidance_study import networks
+from guidance_study.config import seams
 from guidance_study.execution.job import Job
 from guidance_study.networks.models import placed, save_weights, set_up
 from guidance_study.processes import rectified_flow
@@ -34,7 +34,7 @@ def make(job: Job) -> None:
     index = np.load(job.inputs["neighbours"].path / "index.npy")[mine]
     scale = target_rms(start, real, index)
     with torch_seed(params["seed"], PURPOSE + "/weights"):
-        network = networks.build(params["network"], tuple(params["shape"]), params["rows"])
+        network = seams.parse("networks", params["network"]).build(tuple(params["shape"]), params["rows"])
     network = placed(network)
     velocity = rectified_flow.velocity(network, scale)
     start, real, index = (torch.from_numpy(a).to(device) for a in (start, real, index))

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from guidance_study import networks, processes
+from guidance_study import processes
 from guidance_study.config import seams
 from guidance_study.execution.devices import halving, undivided
 from guidance_study.execution.job import Input, Job
@@ -29,7 +29,7 @@ def load_denoiser(source: Input):
     """The model m(x, t, label) of a `denoiser` artefact, and its process."""
     params = source.params
     process = processes.build(params["process"])
-    network = networks.build(params["network"], tuple(params["shape"]), params["rows"])
+    network = seams.parse("networks", params["network"]).build(tuple(params["shape"]), params["rows"])
     return process.denoiser(frozen(network, state_of(source))), process
 
 

@@ -48,28 +48,41 @@ def _state(plan: Plan, artefact: Artefact, store: Store, states: dict[str, str])
     return ("blocked", f"needs {blocked[0]}") if blocked else ("to make", "")
 
 
-def address_of(path: Path, results: Path) -> str:
-    """The address of the artefact that a file or folder below results belongs to."""
+def address_of(named: str, results: Path) -> str:
+    """The address behind the name of a table or figure, an address, or a file or folder below results."""
+    published = [stage.published for stage in STAGES.values() if stage.published]
+    for copy in (results / folder / f"{named}.manifest.json" for folder in published):
+        if copy.is_file():
+            return _address_in(copy, results)
     try:
-        parts = path.resolve().relative_to(results.resolve()).parts
+        inside = Path(named) if named.split("/")[0] in STAGES else Path(named).resolve().relative_to(results.resolve())
     except ValueError:
-        raise StudyError(f"'{path}' does not lie below '{results}'; name another folder with --results") from None
-    if len(parts) < 2:
         raise StudyError(
-            f"'{path}' belongs to no artefact; name a table, a figure, or something below a stage's folder"
+            f"'{named}' is no table or figure in '{results}' and does not lie below it; name another folder with"
+            " --results"
+        ) from None
+    if len(inside.parts) < 2:
+        raise StudyError(
+            f"'{named}' belongs to no artefact; name a table, a figure, or something below a stage's folder"
         )
-    if parts[0] in {stage.published for stage in STAGES.values()}:
-        copy = results / parts[0] / f"{parts[1].split('.', 1)[0]}.manifest.json"
-        if not copy.is_file():
-            raise StudyError(f"'{path}' has no manifest beside it: it was not made by this pipeline or not finished")
-        recipe = Store(results).read(copy)["recipe"]
-        return f"{recipe['stage']}/{recipe['params']['name']}-{recipe_key(recipe)}"
-    return "/".join(parts[:2])
+    folder, name = inside.parts[:2]
+    if folder not in published:
+        return f"{folder}/{name}"
+    copy = results / folder / f"{name.split('.', 1)[0]}.manifest.json"
+    if not copy.is_file():
+        raise StudyError(f"'{named}' has no manifest beside it: it was not made by this pipeline or not finished")
+    return _address_in(copy, results)
 
 
-def lineage(path: Path, results: Path) -> Iterator[str]:
-    """What a file was made from: every artefact behind it, itself first, with its recipe, commit, machine and cost."""
-    store, start = Store(results), address_of(path, results)
+def _address_in(copy: Path, results: Path) -> str:
+    """The address of a table or figure, from the manifest among its copies."""
+    recipe = Store(results).read(copy)["recipe"]
+    return f"{recipe['stage']}/{recipe['params']['name']}-{recipe_key(recipe)}"
+
+
+def lineage(named: str, results: Path) -> Iterator[str]:
+    """Every artefact behind what `address_of` finds, itself first, with its recipe, commit, machine and cost."""
+    store, start = Store(results), address_of(named, results)
     queue, seen, seconds = [start], set(), 0.0
     while queue:
         address = queue.pop(0)
@@ -79,7 +92,7 @@ def lineage(path: Path, results: Path) -> Iterator[str]:
         manifest = store.manifest(address)
         if manifest is None:
             if address == start:
-                raise StudyError(f"'{path}' has no manifest: it was not made by this pipeline or not finished")
+                raise StudyError(f"'{named}' has no manifest: it was not made by this pipeline or not finished")
             yield f"{address}\n  no manifest: removed since, or on another machine"
             continue
         recipe, run = manifest["recipe"], manifest["run"]

@@ -4,16 +4,16 @@ from typing import Literal
 
 from pydantic import Field
 
-from guidance_study.config.base import Name, PositiveInt, Scale, Spec
+from guidance_study.config.base import Name, PositiveInt, Scale
 from guidance_study.config.sentences import distinct, known
+from guidance_study.tables import Table
 from guidance_study.tables.images import paper_values
 
 
-class CostTable(Spec):
+class CostTable(Table):
     """Rows: batch sizes; seconds an image, evaluations, peak memory; the paper's 4.5 s and 1.6 GB."""
 
     kind: Literal["cost"]
-    title: str = Field(description="one line above the table")
     experiment: Name = Field(description="name in `experiments`")
     arm: str = Field(description="arm name, for instance dinov2_patch_k20")
     scale: Scale = Field(description="an evaluated guidance scale")

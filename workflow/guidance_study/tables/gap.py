@@ -2,10 +2,11 @@
 
 from typing import Literal
 
+from guidance_study.tables import Table
 from guidance_study.tables.pairs import PairsSpec
 
 
-class GapTable(PairsSpec):
+class GapTable(PairsSpec, Table):
     """How far the two sides of Eq. (4) are apart, learned parts replaced by exact ones one at a time."""
 
     kind: Literal["gap"]

@@ -5,21 +5,21 @@ from typing import Literal
 
 from pydantic import Field
 
-from guidance_study.config.base import Name, Scales, Spec
+from guidance_study.config.base import Name, Scales
 from guidance_study.config.experiments import EVALUATOR
 from guidance_study.config.sentences import comparable, distinct, known
 from guidance_study.support.text import shown
+from guidance_study.tables import Table
 
 PAPER = Path(__file__).parents[2] / "paper_values.yaml"
 COMPARED = ("blocks", "block_size", "manifold_k", "manifold_n", "copy_quantile", "spaces")
 METRICS = Literal["frechet", "kid", "accuracy", "precision", "recall", "density", "coverage", "near_copies"]
 
 
-class ImageTable(Spec):
+class ImageTable(Table):
     """A table over experiments on images: rows are guidance and arm, columns are scales."""
 
     kind: Literal["images"]
-    title: str = Field(description="one line above the table")
     experiments: list[Name] = Field(min_length=1, description="names in `experiments`")
     scales: Scales | None = Field(None, description="columns; null: every evaluated scale")
     arms: list[str] | None = Field(None, description="arm names, for instance features_k20; null: all")

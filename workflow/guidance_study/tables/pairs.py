@@ -20,7 +20,6 @@ class Pair(Spec):
 class PairsSpec(Spec):
     """Pairs of runs over entries of `paths`."""
 
-    title: str = Field(description="one line above it")
     paths: list[Name] = Field(min_length=1, description="names in `paths`")
     pairs: list[Pair] = Field(
         min_length=1, description="rows, from the top; in a table the others are a share of the first one"

@@ -4,18 +4,18 @@ from typing import Literal
 
 from pydantic import Field
 
-from guidance_study.config.base import Name, Spec
+from guidance_study.config.base import Name
 from guidance_study.config.paths import EXACT
 from guidance_study.config.sentences import distinct, known
+from guidance_study.tables import Table
 
 METRICS = Literal["boundary", "right_class", "bend", "to_exact", "wasserstein", "farthest"]
 
 
-class PathTable(Spec):
+class PathTable(Table):
     """Rows: data, run and scale; columns: metrics of the trajectories."""
 
     kind: Literal["paths"]
-    title: str = Field(description="one line above the table")
     paths: list[Name] = Field(min_length=1, description="names in `paths`")
     runs: list[Name] | None = Field(None, min_length=1, description="names of runs; null: all")
     reference: Name = Field("exact", description="the run whose trajectories at scale 1 are the exact conditional ones")

@@ -4,8 +4,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from guidance_study.config.base import Name, Spec
+from guidance_study.config.base import Name
 from guidance_study.config.sentences import comparable, distinct, known
+from guidance_study.tables import Table
 
 METRICS = Literal[
     "neighbour_mean", "neighbour_median", "neighbour_99", "boundary", "right_class", "wasserstein", "coverage",
@@ -14,11 +15,10 @@ METRICS = Literal[
 COMPARED = ("block_size", "manifold_k")
 
 
-class PointTable(Spec):
+class PointTable(Table):
     """Rows: experiment, scale, and before, after each arm, retrieval; columns: metrics. Says where a claim fails."""
 
     kind: Literal["points"]
-    title: str = Field(description="one line above the table")
     experiments: list[Name] = Field(min_length=1, description="names in `experiments`, judged by 'exact'")
     metrics: list[METRICS] = Field(min_length=1, description="columns (our guess)")
 

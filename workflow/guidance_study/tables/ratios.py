@@ -4,17 +4,17 @@ from typing import Literal
 
 from pydantic import Field
 
-from guidance_study.config.base import Name, Scales, Spec
+from guidance_study.config.base import Name, Scales
 from guidance_study.config.sentences import distinct, known
+from guidance_study.tables import Table
 from guidance_study.tables.images import paper_values
 from guidance_study.tables.points import judged_exactly, measured
 
 
-class RatioTable(Spec):
+class RatioTable(Table):
     """Rows: class and scale; the paper's triple beside ours, distances and right-class rates before and after."""
 
     kind: Literal["ratios"]
-    title: str = Field(description="one line above the table")
     experiment: Name = Field(description="name in `experiments`, judged by 'exact'")
     arm: str = Field(description="arm name, for instance points_k20_own")
     scales: Scales = Field(

@@ -10,10 +10,9 @@ import itertools
 import math
 
 import torch
+from guidance_study.networks.modules.embedding import timestep_embedding
 from torch import Tensor, nn
 from torch.nn import functional as F
-
-from guidance_study.networks.embedding import timestep_embedding
 
 TIME_CHANNELS = 64  # of the sinusoidal time embedding
 TIME_SCALE = 1000  # the largest time
@@ -72,8 +71,6 @@ class MLPClassifier(Classifier):
 
     def __init__(self, shape: tuple[int, ...], classes: int, noisy: bool, *, width: int, layers: int):
         super().__init__(noisy)
-        if layers < 1:
-            raise ValueError(f"an mlp classifier needs at least one hidden layer, not layers = {layers}")
         sizes = [math.prod(shape)] + [width] * layers
         self.hidden = nn.ModuleList(nn.Linear(a, b) for a, b in itertools.pairwise(sizes))
         self.time = TimeCondition([width] * layers) if noisy else None
@@ -106,11 +103,9 @@ class CNNClassifier(Classifier):
         *,
         channels: int,
         features: int,
-        dropout: float = 0.0,
+        dropout: float,
     ):
         super().__init__(noisy)
-        if len(shape) != 3:
-            raise ValueError(f"a cnn classifier takes images (channels, height, width), not shape {tuple(shape)}")
         width, (height, breadth) = shape[0], shape[1:]
         self.levels = nn.ModuleList()
         while not self.levels or max(height, breadth) > 4:

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from guidance_study import networks
+from guidance_study.config import seams
 from guidance_study.execution import devices
 from guidance_study.execution.job import Input
 from guidance_study.support.errors import StudyError
@@ -58,9 +58,8 @@ def frozen(network: nn.Module, state: dict[str, Tensor]) -> nn.Module:
 def load_classifier(source: Input) -> nn.Module:
     """The network of a `classifier` artefact: logits = network(x, time), features = network.features(x, time)."""
     params = source.params
-    noisy = params["process"] is not None
-    network = networks.build_classifier(params["network"], tuple(params["shape"]), params["classes"], noisy)
-    return frozen(network, state_of(source))
+    spec, noisy = seams.parse("networks", params["network"]), params["process"] is not None
+    return frozen(spec.build(tuple(params["shape"]), params["classes"], noisy), state_of(source))
 
 
 def batches(n: int, size: int | None = None, most: int | None = None) -> Iterator[tuple[int, int]]:

@@ -1,4 +1,7 @@
-"""One look for all figures: readable in print, told apart by colour-blind readers, the same bytes every time."""
+"""One look for all figures: readable in print, told apart by colour-blind readers, the same bytes every time.
+
+A package, since modules of this room are kinds, which the plan imports without matplotlib.
+"""
 
 import textwrap
 from pathlib import Path
