@@ -1,14 +1,14 @@
 """Recipes and addresses: an artefact is known by the SHA-256 of how it is made."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from guidance_study.config.facts import Facts
 from guidance_study.config.stages import STAGES, Stage
 from guidance_study.plan import code
-from guidance_study.support.text import canonical
+from guidance_study.support.text import canonical, shown
 
 KEY_LENGTH = 16  # hexadecimal digits of the key that stand in an address; the manifest holds the whole recipe
 
@@ -16,6 +16,18 @@ KEY_LENGTH = 16  # hexadecimal digits of the key that stand in an address; the m
 def recipe_key(recipe: dict) -> str:
     """The SHA-256 of a recipe's canonical JSON, shortened to KEY_LENGTH digits."""
     return hashlib.sha256(canonical(recipe).encode()).hexdigest()[:KEY_LENGTH]
+
+
+def listed(scales: Collection[float]) -> str:
+    """Scales in addresses: 1-2-3, or how many where they are more than five."""
+    return "-".join(map(shown, scales)) if len(scales) <= 5 else f"{len(scales)}scales"
+
+
+def at_scales(scales: Collection[float]) -> str:
+    """Scales in sentences: at scale 2.5; at scales 1, 2, 3; at 13 scales from 1 to 7."""
+    if len(scales) > 5:
+        return f"at {len(scales)} scales from {shown(min(scales))} to {shown(max(scales))}"
+    return f"at scale{'s' if len(scales) > 1 else ''} {', '.join(map(shown, scales))}"
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,6 +9,7 @@ apart (`imports`), because a module is known by its code and not by its name. Ne
 import ast
 import hashlib
 from dataclasses import dataclass, field
+from typing import Any
 
 HOME = "guidance_study"
 SKIPPED = ("ctx", "kind", "type_comment", "type_ignores")  # follow from the rest, or say nothing to the interpreter
@@ -33,18 +34,18 @@ def parsed(content: bytes) -> Source:
     """What a file with these bytes says. Raises SyntaxError."""
     tree, source = ast.parse(content), Source()
     source.body = hashlib.sha256(_written(tree, source.imports).encode("utf-8", "surrogatepass")).hexdigest()
-    for node in tree.body:
-        if isinstance(node, ast.ClassDef):
-            source.kinds += [kind for part in node.body for kind in _kinds(part)]
-        elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and _literal(node.value):
-            source.constants[node.targets[0].id] = _written(node.value, [])
+    for statement in tree.body:
+        if isinstance(statement, ast.ClassDef):
+            source.kinds += [kind for part in statement.body for kind in _kinds(part)]
+        elif isinstance(statement, ast.Assign) and _literal(statement.value):
+            source.constants[_name(statement.targets[0])] = _written(statement.value, [])
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and node.args and _name(node.func) == "kinds":
-            source.all_of += [node.args[0].value] if isinstance(node.args[0], ast.Constant) else []
+            source.all_of += [str(node.args[0].value)] if isinstance(node.args[0], ast.Constant) else []
     return source
 
 
-def _written(node, imports: list[list[str]]) -> str:
+def _written(node: Any, imports: list[list[str]]) -> str:
     """A node, a list or a plain value as text; modules of the package go to `imports`, in the order of the text."""
     if isinstance(node, list):
         if node and isinstance(node[0], ast.stmt):
@@ -100,7 +101,7 @@ def _joined(values: list[ast.expr]) -> list[ast.expr]:
     found: list[ast.expr] = []
     for value in values:
         if isinstance(value, ast.Constant) and found and isinstance(found[-1], ast.Constant):
-            found[-1] = ast.Constant(found[-1].value + value.value)
+            found[-1] = ast.Constant(f"{found[-1].value}{value.value}")
         else:
             found.append(value)
     return [part for part in found if not isinstance(part, ast.Constant) or part.value]
@@ -121,5 +122,5 @@ def _literal(node: ast.expr) -> bool:
 def _kinds(part: ast.stmt) -> list[str]:
     """The kinds that a line `kind: Literal["..."]` of a class declares."""
     if isinstance(part, ast.AnnAssign) and _name(part.target) == "kind" and isinstance(part.annotation, ast.Subscript):
-        return [node.value for node in ast.walk(part.annotation.slice) if isinstance(node, ast.Constant)]
+        return [str(node.value) for node in ast.walk(part.annotation.slice) if isinstance(node, ast.Constant)]
     return []
