@@ -63,11 +63,10 @@ def test_what_runs_counts(change):
 
 
 def test_what_is_said_beside_the_digest():
-    source = parsed(PLAIN.encode() + b"\nfrom ..config import seams\nfound = seams.kinds('datasets')\n")
+    source = parsed(PLAIN.encode() + b"\nfrom ..config import seams\n")
     assert source.kinds == ["a"]
     assert source.constants == {"N": "(3)"}
     assert source.imports == [["..config", "seams"], ["guidance_study.support.text", "shown"]]
-    assert source.all_of == ["datasets"]
 
 
 def test_where_an_import_comes_from_is_said_apart_in_the_order_of_the_text():

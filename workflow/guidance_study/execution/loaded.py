@@ -10,6 +10,7 @@ from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 
+from guidance_study.config import seams
 from guidance_study.plan.code import Code
 from guidance_study.plan.syntax import HOME
 from guidance_study.support.errors import StudyError
@@ -46,12 +47,17 @@ def as_planned(units: dict[str, str]) -> Iterator[None]:
     Before the work: one that is loaded, or the file of one that may be. After it: one that the work loaded.
     """
     code = Code(loaded=_bytes)
+    seams.parsed.clear()
     for unit, revision in units.items():
         if code.module(unit) is None or code.revision(unit) != revision:
             raise StudyError(f"the code of '{unit}' changed after this run was planned; run again")
     modules = sorted({module for unit in units for module in code.closure(code.module(unit))})
-    planned = {module: code.content(module) for module in modules}
+    planned = {module: code.contents[module] for module in modules}
     yield
+    if unnamed := sorted(seams.parsed - units.keys()):
+        raise StudyError(
+            f"'{unnamed[0]}' ran, which neither the recipe nor an input's names: its code is in no address"
+        )
     for module, content in planned.items():
         if _bytes.get(module, content) != content:
-            raise StudyError(f"'{code.path(module)}' changed after this run was planned; run again")
+            raise StudyError(f"'{code.paths[module]}' changed after this run was planned; run again")

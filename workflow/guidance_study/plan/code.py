@@ -1,8 +1,9 @@
 """Code as a part of addresses: units of code, what each consists of, and the revision that a recipe holds.
 
 A unit is a stage or a kind of a seam. Its code is its module and all that this imports from the package, at the top or
-inside functions; other kinds, which are found by their names, are units of their own. Its revision is its digest, or
-the digest of earlier code that the tracked record says gives the same results.
+inside functions; kinds that are found by their names are units of their own, and a job may run only those that its
+recipe or an input's names. A revision is the digest of a unit's code, or the digest of earlier code that the tracked
+record says gives the same results.
 """
 
 import contextlib
@@ -48,33 +49,26 @@ class Code:
     """
 
     def __init__(self, package: Path = PACKAGE, loaded: Mapping[str, bytes] | None = None):
-        self.package, self.loaded = package, loaded or {}
-        once = (self.path, self.content, self.source, self.closure, self._targets, self._own, self._modules)
-        for method in (*once, self.module, self.digest, self.revision):
-            setattr(self, method.__name__, cache(method))
+        self.package = package
+        self.paths = {_module(path.relative_to(package)): path for path in package.rglob("*.py")}
+        self.contents = {module: path.read_bytes() for module, path in self.paths.items()} | (loaded or {})
         self.kept = _read_cache(package)
         self.anew: dict[str, dict] = {}
         self.same = _read_record(package.parent / RECORD)
-
-    def path(self, module: str) -> Path | None:
-        """The file of a module, named below the package ("stages.samples"); None if there is none."""
-        path = self.package.joinpath(*module.split(".")) if module else self.package
-        path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
-        return path if path.is_file() else None
-
-    def content(self, module: str) -> bytes:
-        return self.loaded[module] if module in self.loaded else self.path(module).read_bytes()
+        once = (self.source, self.closure, self._targets, self._own, self._modules, self.digest, self.revision)
+        for method in once:
+            setattr(self, method.__name__, cache(method))
 
     def source(self, module: str) -> Source:
         """What a module's file says. Raises StudyError if it is no Python."""
-        content = self.content(module)
+        content = self.contents[module]
         key = hashlib.sha256(content).hexdigest()
         if key in self.kept:
             return Source(**self.kept[key])
         try:
             found = parsed(content)
         except (SyntaxError, ValueError) as error:
-            raise StudyError(f"'{self.path(module)}' is no Python: {error}") from None
+            raise StudyError(f"'{self.paths[module]}' is no Python: {error}") from None
         self.anew[key] = asdict(found)
         return found
 
@@ -86,7 +80,6 @@ class Code:
             if name not in found and not neutral(name):
                 found.add(name)
                 queue += [target for target, _ in self._targets(name)]
-                queue += [m for seam in self.source(name).all_of for m in self._modules(seam).values()]
         return frozenset(found)
 
     def _targets(self, module: str) -> list[tuple[str, str]]:
@@ -95,12 +88,12 @@ class Code:
         for said, name in self.source(module).imports:
             parts = said.removeprefix(HOME).lstrip(".").split(".")
             if said.startswith("."):
-                home = module.split(".") + ["__init__"] * (self.path(module).name == "__init__.py" and module != "")
+                home = module.split(".") + ["__init__"] * (self.paths[module].stem == "__init__")
                 parts = home[: len(home) - (len(said) - len(said.lstrip(".")))] + parts
             base = ".".join(filter(None, parts))
             inside = ".".join(filter(None, (base, name)))
-            found.append((inside, "") if self.path(inside) else (base, name))
-        return [(target, name) for target, name in found if self.path(target)]
+            found.append((inside, "") if inside in self.paths else (base, name))
+        return [(target, name) for target, name in found if target in self.paths]
 
     def _own(self, module: str) -> str:
         """The digest of a module's own code; what it imports is known by its code, constants by their values."""
@@ -112,15 +105,14 @@ class Code:
 
     def _modules(self, package: str) -> dict[str, str]:
         """Kind -> its module, of a seam's package."""
-        files = sorted(self.package.joinpath(*package.split(".")).glob("*.py"))
-        modules = [f"{package}.{path.stem}" for path in files if path.stem != "__init__"]
-        return {kind: module for module in modules for kind in self.source(module).kinds}
+        inside = sorted(m for m in self.paths if m.rpartition(".")[0] == package)
+        return {kind: module for module in inside for kind in self.source(module).kinds}
 
     def module(self, unit: str) -> str | None:
         """The module of a unit, "stages/<stage>" or "<package of a seam>/<kind>"; None if there is no such unit."""
         package, _, name = unit.rpartition("/")
         if package == "stages":
-            return f"stages.{name}" if self.path(f"stages.{name}") else None
+            return f"stages.{name}" if f"stages.{name}" in self.paths else None
         return self._modules(package.replace("/", ".")).get(name)
 
     def digest(self, unit: str) -> str:
@@ -146,11 +138,12 @@ class Code:
     def used(self, stage: str, params: dict) -> Iterator[str]:
         """The units that a recipe runs: its stage, and each kind that its parameters name under the seam's name."""
         yield f"stages/{stage}"
-        for name, kind, whole in _named(stage, stage, params):
-            found = [f"{p}/{kind}" for p in _seams(name) if self.module(f"{p}/{kind}")]
-            if whole and not found and _seams(name):
-                raise StudyError(f"no file below {', '.join(_seams(name))} declares the kind '{kind}'")
-            yield from found[:1]
+        for name, kind in _named(stage, stage, params):
+            if seams := _seams(name):
+                found = [f"{seam}/{kind}" for seam in seams if self.module(f"{seam}/{kind}")]
+                if not found:
+                    raise StudyError(f"no file below {', '.join(seams)} declares the kind '{kind}'")
+                yield found[0]
 
     def revisions(self, stage: str, params: dict) -> dict[str, str]:
         """Unit -> revision, of the units that a recipe runs."""
@@ -179,20 +172,23 @@ def _seams(name: str) -> tuple[str, ...]:
     return tuple("/".join(parts) for parts in sorted(found, key=lambda parts: (parts[-1] not in meant, parts)))
 
 
-def _named(stage: str, name: str, value) -> Iterator[tuple[str, str, bool]]:
-    """(parameter, kind, whether it is surely one) of all that parameters name; a table's own is its `spec`."""
+def _named(stage: str, name: str, value: dict | list) -> Iterator[tuple[str, str]]:
+    """(parameter, kind) of all kinds that parameters hold; a table's or figure's own is its `spec`."""
     if isinstance(value, dict):
         if isinstance(kind := value.get("kind"), str):
-            yield name, kind, True
+            yield name, kind
         for key, inner in value.items():
-            if isinstance(inner, dict | list | str) and key != "kind":
+            if isinstance(inner, dict | list):
                 yield from _named(stage, stage if key == "spec" else key, inner)
-    elif isinstance(value, list):
+    else:
         for inner in value:
-            if isinstance(inner, dict | list | str):
+            if isinstance(inner, dict | list):
                 yield from _named(stage, name, inner)
-    elif _seams(name):
-        yield name, value, False
+
+
+def _module(path: Path) -> str:
+    """The name below the package of the module at a path below it; "" for the package itself."""
+    return ".".join(path.parent.parts if path.stem == "__init__" else path.with_suffix("").parts)
 
 
 def _cache(package: Path) -> Path:

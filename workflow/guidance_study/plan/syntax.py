@@ -19,14 +19,12 @@ SKIPPED = ("ctx", "kind", "type_comment", "type_ignores")  # follow from the res
 class Source:
     """A file's code: the digest of its body, and for each import from the package, in order, [module, name].
 
-    `kinds`: the kinds that its classes declare; `all_of`: packages whose kinds it takes without being told which;
-    `constants`: name -> serialisation of the literals at its top.
+    `kinds`: the kinds that its classes declare; `constants`: name -> serialisation of the literals at its top.
     """
 
     body: str = ""
     imports: list[list[str]] = field(default_factory=list)
     kinds: list[str] = field(default_factory=list)
-    all_of: list[str] = field(default_factory=list)
     constants: dict[str, str] = field(default_factory=dict)
 
 
@@ -39,9 +37,6 @@ def parsed(content: bytes) -> Source:
             source.kinds += [kind for part in statement.body for kind in _kinds(part)]
         elif isinstance(statement, ast.Assign) and _literal(statement.value):
             source.constants[_name(statement.targets[0])] = _written(statement.value, [])
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and node.args and _name(node.func) == "kinds":
-            source.all_of += [str(node.args[0].value)] if isinstance(node.args[0], ast.Constant) else []
     return source
 
 
