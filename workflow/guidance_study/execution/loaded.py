@@ -55,9 +55,7 @@ def as_planned(units: dict[str, str]) -> Iterator[None]:
     planned = {module: code.contents[module] for module in modules}
     yield
     if unnamed := sorted(seams.parsed - units.keys()):
-        raise StudyError(
-            f"'{unnamed[0]}' ran, which neither the recipe nor an input's names: its code is in no address"
-        )
+        raise StudyError(f"'{unnamed[0]}' ran, but no recipe of the job or its inputs names it, so no address holds it")
     for module, content in planned.items():
         if _bytes.get(module, content) != content:
             raise StudyError(f"'{code.paths[module]}' changed after this run was planned; run again")
