@@ -9,24 +9,26 @@ from snakemake.utils import min_version
 min_version("9.20")
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
 
-from guidance_study.config import loading
 from guidance_study.support.errors import StudyError
-from guidance_study.execution.rulebook import Rulebook
 
 
 configfile: "config.yaml"
 
 
 try:
+    # Importing it reads every kind: an incomplete one is an error of its author.
+    from guidance_study.config import loading
+    from guidance_study.execution.rulebook import Rulebook, warn_of_changed_code
+
     for path in workflow.configfiles:
         loading.read(
             path
         )  # Snakemake's own reader lets the second of two equal keys win
     study = loading.parse(config)
-except loading.ConfigError as error:
+    book = Rulebook(study)
+except StudyError as error:
     raise WorkflowError(str(error)) from None
 
-book = Rulebook(study)
 if workflow.is_main_process:
     try:
         book.prepare(workflow.dryrun)

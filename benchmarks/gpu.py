@@ -25,11 +25,11 @@ jobs.prepare_process(os.cpu_count())
 
 import numpy as np  # noqa: E402 - after the thread counts are fixed
 import torch  # noqa: E402
-from guidance_study import processes  # noqa: E402
 from guidance_study.config.loading import merge, parse, read  # noqa: E402
 from guidance_study.neighbours.search import class_neighbours  # noqa: E402
 from guidance_study.networks.models import placed, set_up  # noqa: E402
 from guidance_study.processes import rectified_flow  # noqa: E402
+from guidance_study.processes.samplers.dopri5 import solve  # noqa: E402
 from guidance_study.training.loop import fit  # noqa: E402
 
 STEPS = 100  # of a measured training run, with --steps another number; as many before it warm up
@@ -65,7 +65,7 @@ def base(study, name: str, args) -> dict:
     model, side = study.models[name], (1, 28) if name.startswith("mnist") else (3, 32)
     shape = (side[0], side[1], side[1])
     network = placed(study.networks[model.network].build(shape, 11))
-    process = processes.build(study.processes[model.process].plain())
+    process = study.processes[model.process]
     training = model.training.plain() | (QUICK if args.small else {})
     device, batch = next(network.parameters()).device, training["batch"]
     data = torch.rand(2048, *shape, device=device) * 2 - 1
@@ -111,7 +111,7 @@ def flow(study, name: str, args) -> dict:
             wait()
             began = time.perf_counter()
             with torch.no_grad():
-                solution = rectified_flow.solve(v, start[:size], label, spec.solver.rtol, spec.solver.atol)
+                solution = solve(v, start[:size], label, spec.solver.rtol, spec.solver.atol)
             wait()
         found[f"dopri5_seconds_per_image_batch_{size}"] = (time.perf_counter() - began) / size
         found[f"dopri5_nfe_batch_{size}"] = solution.nfe

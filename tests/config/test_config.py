@@ -5,11 +5,12 @@ import json
 import pytest
 from conftest import TOP
 from guidance_study.config.loading import ConfigError, load, merge, parse, read
-from guidance_study.config.schema import reference_text, schema_text
+from guidance_study.config.schema import overlay_text, reference_text, schema_text
 
 MISTAKES = {
     "unknown key": ({"networks": {"mlp": {"widht": 3}}}, ["networks.mlp.widht", "3", "width"]),
     "unknown top key": ({"netwroks": {}}, ["netwroks", "networks"]),
+    "unknown key of an arm": ({"experiments": {"digits_cfg": {"arms": [{"space": "features", "k": 7, "postprocessor": "digits", "search": {"kind": "ivf"}}]}}}, ["experiments.digits_cfg.arms[0].search", "unknown", "allowed", "space, k, postprocessor, train_on"]),
     "string for number": ({"experiments": {"digits_cfg": {"pool": {"n": "6000"}}}}, ["experiments.digits_cfg.pool.n", "'6000'", "integer"]),
     "1e-4 is text": ({"processes": {"ddpm": {"beta_start": "1e-4"}}}, ["processes.ddpm.beta_start", "'1e-4'", "1.0e-4"]),
     "infinite": ({"processes": {"ddpm": {"beta_end": float("inf")}}}, ["processes.ddpm.beta_end", "inf", "finite number"]),
@@ -128,6 +129,13 @@ def test_committed_schema_is_current():
     assert committed == schema_text(), "run: python -m guidance_study schema > workflow/schemas/config.schema.json"
 
 
+def test_committed_schema_of_overlays_is_current():
+    committed = (TOP / "workflow" / "schemas" / "overlay.schema.json").read_text()
+    assert committed == overlay_text(), (
+        "run: python -m guidance_study schema --overlay > workflow/schemas/overlay.schema.json"
+    )
+
+
 def test_committed_reference_is_current():
     committed = (TOP / "docs" / "configuration.md").read_text()
     assert committed == reference_text(), "run: python -m guidance_study schema --markdown > docs/configuration.md"
@@ -153,3 +161,57 @@ def test_schema_describes_every_field_and_accepts_the_default(default):
     for name, model in schema["$defs"].items():
         assert model["additionalProperties"] is False, name
     parse(default)
+
+
+@pytest.fixture(scope="module")
+def overlays():
+    """`overlays(data)`: the first thing that the schema of overlays finds wrong, or None."""
+    import jsonschema
+
+    schema = json.loads(overlay_text())
+    jsonschema.Draft202012Validator.check_schema(schema)
+    return lambda data: next(jsonschema.Draft202012Validator(schema).iter_errors(data), None)
+
+
+@pytest.mark.parametrize("overlay", sorted((TOP / "config").glob("*.yaml")), ids=lambda p: p.stem)
+def test_every_overlay_fits_the_schema_of_overlays(overlays, overlay):
+    assert overlays(read(overlay)) is None
+
+
+def test_the_schema_of_overlays_requires_nothing_at_any_depth(overlays, default):
+    def paths(data: dict, at: tuple = ()):
+        for key, value in data.items():
+            yield (*at, key), value
+            if isinstance(value, dict):
+                yield from paths(value, (*at, key))
+
+    for at, value in paths(default):
+        for part in reversed(at):
+            value = {part: value}
+        assert overlays(value) is None, at
+    assert overlays({}) is None
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"netwroks": {}},
+        {"networks": {"mlp": {"widht": 3}}},
+        {"experiments": {"digits_cfg": {"sampler": {"setps": 3}}}},
+        {"experiments": {"digits_cfg": {"arms": [{"spaec": "pixels"}]}}},
+        {"models": {"digits_conditional": {"training": {"steps": "many"}}}},
+        {"processes": {"ddpm": {"kind": "edm", "beta_start": 0.1}}},
+        {"tables": {"table_digits": {"experimets": []}}},
+    ],
+)
+def test_a_misspelt_key_does_not_fit_the_schema_of_overlays(overlays, changes):
+    assert overlays(changes) is not None
+
+
+@pytest.mark.parametrize("file", [TOP / "config.yaml", *sorted((TOP / "config").glob("*.yaml"))], ids=lambda p: p.stem)
+def test_editors_find_the_schema_of_a_file(file):
+    """The head that the YAML language server reads: a path, from the file on, to the schema that it fits."""
+    head, _, schema = file.read_text().splitlines()[0].partition("=")
+    assert head == "# yaml-language-server: $schema"
+    name = "config.schema.json" if file.parent == TOP else "overlay.schema.json"
+    assert (file.parent / schema).resolve() == TOP / "workflow" / "schemas" / name

@@ -19,10 +19,18 @@ EMBED = "def embed(self, samples, network): ..."
 INCOMPLETE = {  # package, base class, the class's body, words of the sentence
     "dataset without facts": ("datasets", "Dataset", "def load(self): ...", ["lacks facts()", "Dataset in"]),
     "guidance without a title": (
-        "guidance", "Guidance", 'short = "n"\nconditional: ClassVar[bool] = True\ndef wrap(self): ...',
+        "guidance", "Guidance", 'short = "n"\nconditional: ClassVar[bool] = True\ndef start(self): ...',
         ["lacks title", "Guidance in"],
     ),
-    "guidance that wraps nothing": ("guidance", "Guidance", "", ["lacks conditional, short, title, wrap()"]),
+    "guidance that starts nothing": ("guidance", "Guidance", "", ["lacks conditional, short, title, start()"]),
+    "process without a loss": (
+        "processes", "Process", 'sampler = "ddim"\ndef times(self): ...\ndef denoiser(self): ...',
+        ["lacks loss(), sigma(); Process in guidance_study/processes/__init__.py"],
+    ),
+    "sampler that fits nothing": (
+        "processes.samplers", "Sampler", "def sample(self): ...",
+        ["lacks fits, evaluations(); Sampler in guidance_study/processes/samplers/__init__.py"],
+    ),
     "embedding without embed": ("embeddings", "Embedding", "", ["lacks embed();"]),
     "stored embedding without weights": (
         "embeddings", "Embedding", f"stored = True\n{EMBED}", ["lacks weights: Weights, network()"],
@@ -54,14 +62,26 @@ def folder(tmp_path_factory):
 @pytest.mark.parametrize("case", INCOMPLETE)
 def test_an_incomplete_kind_stops_the_plan_in_one_sentence(case, folder):
     package, base, body, words = INCOMPLETE[case]
-    path = folder / "workflow" / "guidance_study" / package / "new.py"
+    path = folder.joinpath("workflow", "guidance_study", *package.split("."), "new.py")
     path.write_text(NEW.format(package=package, base=base) + textwrap.indent(body, "    "))
     done = command_line(folder, "plan")
     path.unlink()
     assert done.returncode == 2, done.stderr
     said = done.stderr.strip()
     assert "\n" not in said
-    assert f"guidance_study/{package}/new.py" in said
+    assert str(path.relative_to(folder / "workflow")) in said
     assert "class New" in said or "imported" in said
     for word in words:
         assert word in said, said
+
+
+def test_snakemake_says_the_same_sentence(folder, snakemake):
+    shutil.copy(TOP / "Snakefile", folder)
+    shutil.copytree(TOP / "profiles", folder / "profiles")
+    path = folder / "workflow" / "guidance_study" / "networks" / "new.py"
+    path.write_text(NEW.format(package="networks", base="Network"))
+    said = snakemake(folder, "-n", check=False).stdout
+    path.unlink()
+    assert "networks/new.py: class New lacks build(), operations()" in said
+    assert "Traceback" not in said
+    assert "seams.py" not in said

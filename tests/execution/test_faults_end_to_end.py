@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from conftest import command_line, digests, environment, merge, snakemake_command
+from guidance_study.config import stages
 from test_faults import FULL, disk, mount  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.slow
@@ -25,7 +26,7 @@ CHANGES = {
     "all": ["table_digits"],
 }
 STAGES = ("denoiser", "classifier", "samples", "neighbours", "postprocessor", "postprocessed", "measures")
-TRAININGS = ("denoiser", "classifier", "postprocessor")
+TRAININGS = tuple(name for name, stage in stages.STAGES.items() if stage.trains)
 FORKING = """
 import os, sys
 from guidance_study.execution import jobs

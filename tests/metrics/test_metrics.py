@@ -5,11 +5,12 @@ import tracemalloc
 import numpy as np
 import pytest
 from guidance_study.metrics import manifold
+from guidance_study.metrics.accuracy import accuracy
 from guidance_study.metrics.frechet import Gaussian, frechet_distance
 from guidance_study.metrics.images import rgb, to_uint8
-from guidance_study.metrics.kernel import kernel_distance
-from guidance_study.metrics.labels import accuracy
-from guidance_study.metrics.manifold import copy_threshold, near_copies, prdc
+from guidance_study.metrics.kid import kernel_distance
+from guidance_study.metrics.manifold import prdc
+from guidance_study.metrics.near_copies import copy_threshold, near_copies
 from guidance_study.support.errors import StudyError
 
 

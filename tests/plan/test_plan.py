@@ -81,7 +81,7 @@ def test_a_seed_repeats_everything_trained_or_drawn_but_the_judges(parsed):
     assert all(a.params.get("seed", 1) == 1 for a in new)
     assert {a.stage for a in new} == {
         "denoiser", "classifier", "samples", "neighbours", "postprocessor", "postprocessed", "measures", "table",
-        "paths", "point_measures", "figure",
+        "paths", "figure",
     }  # fmt: skip
     assert all(a.params["process"] for a in new if a.stage == "classifier")  # only the noisy one
 
@@ -152,7 +152,7 @@ def test_a_new_scale_of_points_remakes_its_own_experiment_alone(parsed):
         "neighbours",
         "postprocessor",
         "postprocessed",
-        "point_measures",
+        "measures",
         "table",
         "figure",
     }

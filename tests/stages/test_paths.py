@@ -8,15 +8,16 @@ import torch
 from conftest import command_line
 from guidance_study.config.loading import merge, parse
 from guidance_study.plan.plan import Plan
-from guidance_study.processes.ddpm import DDPM, frame_times
+from guidance_study.processes.samplers import frame_times
 from guidance_study.stages.paths import recorded
 from guidance_study.store.rows import columns
+from guided import process, sampler
 
 
 def test_frames_are_those_nearest_to_the_wanted_steps():
-    process = DDPM(steps=100)
-    path = [(step, torch.full((1, 1), float(step))) for step in [*process.grid(100)[1:], -1]]
-    wanted = [*process.grid(4), -1]
+    ddpm = process(steps=100)
+    path = [(step, torch.full((1, 1), float(step))) for step in sampler(steps=100).times(ddpm)[1:]]
+    wanted = sampler(steps=4).times(ddpm)
     frames = recorded(path, torch.full((1, 1), 99.0), 99, wanted)
     assert frames.flatten().tolist() == wanted
 

@@ -89,7 +89,7 @@ def test_every_synthetic_result_tiny_end_to_end(tiny_points, project):
     table = (folder / "results" / "tables" / "table_2d.md").read_text()
     assert "±" in table
     assert "The distance to the boundary grows" in table
-    measures = next((folder / "results" / "point_measures").glob("cfg-*/measures.json"))
+    measures = next((folder / "results" / "measures").glob("cfg-*/measures.json"))
     states = {row["state"] for row in json.loads(measures.read_text())["rows"]}
     assert states == {"real", "before", "after", "retrieval", "targets"}
 

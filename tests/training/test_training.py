@@ -1,14 +1,18 @@
 """The training loop: the same weights after a kill, an average that is one, and losses that must be finite."""
 
+import hashlib
 import os
+import re
 import signal
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
 from conftest import TOP
 from guidance_study.support.randomness import generator, torch_seed
+from guidance_study.training import checkpoints
 from guidance_study.training.loop import DivergedTraining, StoppedTraining, belonging, ema_decay, fit, learning_rate
 
 TRAINING = {"steps": 40, "batch": 8, "optimizer": "adamw", "lr": 1e-2, "weight_decay": 0.01, "schedule": "cosine",
@@ -55,15 +59,52 @@ def test_a_killed_training_goes_on_to_the_same_weights_bit_for_bit(tmp_path, mon
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
 
 
-def test_a_truncated_checkpoint_costs_one_interval(tmp_path, monkeypatch):
+def flipped(path, at: float) -> None:
+    """Flip one bit at a share of a file's length."""
+    content = bytearray(path.read_bytes())
+    content[int(at * (len(content) - 1))] ^= 1
+    path.write_bytes(content)
+
+
+def without(path, key: str) -> None:
+    """A checkpoint whose bytes are as they were written, but that lacks a part."""
+    state = checkpoints.read(path, torch.device("cpu"))
+    checkpoints.write(path, {name: value for name, value in state.items() if name != key})
+
+
+def foldered(path) -> None:
+    path.unlink()
+    (path / "inside").mkdir(parents=True)
+
+
+DAMAGES = {
+    **{f"a bit flipped at {at:.0%}": lambda path, at=at: flipped(path, at) for at in np.linspace(0, 1, 9)},
+    "truncated": lambda path: path.write_bytes(path.read_bytes()[:-100]),
+    "empty": lambda path: path.write_bytes(b""),
+    "shorter than a digest": lambda path: path.write_bytes(b"short"),
+    "no optimizer": lambda path: without(path, "optimizer"),
+    "no name of its training": lambda path: without(path, "belongs"),
+    "no mapping": lambda path: checkpoints.write(path, [1, 2]),
+    "not torch's": lambda path: path.write_bytes(hashlib.sha256(b"x").digest() + b"x"),
+    "a folder": foldered,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(tmp_path, monkeypatch, capsys, damage):
     monkeypatch.setenv("GUIDANCE_STUDY_CHECKPOINT_SECONDS", "1e-9")
-    whole, _ = train(tmp_path / "a")
+    whole, losses = train(tmp_path / "a")
     with pytest.raises(Killed):
         train(tmp_path / "b", killed_at=20)
-    newest = sorted((tmp_path / "b").iterdir())[-1]
-    newest.write_bytes(newest.read_bytes()[:100])
-    resumed, _ = train(tmp_path / "b")
+    DAMAGES[damage](tmp_path / "b" / "step-00000020.pt")
+    capsys.readouterr()
+    resumed, again = train(tmp_path / "b")
+    said = capsys.readouterr().err
+    assert re.search(r"checkpoint '.*step-00000020\.pt' (cannot be used|is not one of this training)", said)
+    assert "going on after step 19 of 40" in said
+    assert torch.equal(losses, again)
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+    assert sorted(path.name for path in (tmp_path / "b").iterdir()) == ["step-00000039.pt", "step-00000040.pt"]
 
 
 SIGNALLED = """
@@ -226,10 +267,11 @@ def test_bfloat16_learns_nearly_the_same_and_keeps_float32_weights(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_compiled_network_learns_the_same(tmp_path, monkeypatch):
-    whole, _ = train(tmp_path / "eager")
+@pytest.mark.parametrize("dropout", [0.0, 0.5])
+def test_a_compiled_network_learns_the_same(tmp_path, monkeypatch, dropout):
+    whole, _ = train(tmp_path / "eager", dropout=dropout)
     monkeypatch.setenv("GUIDANCE_STUDY_COMPILE", "default")
-    compiled, _ = train(tmp_path / "compiled")
+    compiled, _ = train(tmp_path / "compiled", dropout=dropout)
     assert compiled.keys() == whole.keys()
     assert all(torch.allclose(whole[name], compiled[name], rtol=1e-3, atol=1e-5) for name in whole)
 

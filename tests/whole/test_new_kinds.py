@@ -112,8 +112,10 @@ class Counts(Table):
 
         import pandas as pd
 
-        rows = pd.DataFrame({"arms": [len(json.loads((job.inputs["measures"].path / "measures.json").read_text()))]})
-        return rows, rows, []
+        from guidance_study.tables.reporting.render import framed
+
+        found = json.loads((job.inputs["measures"].path / "measures.json").read_text())
+        return pd.DataFrame({"measures": [len(found)]}), framed([{"measures": str(len(found))}]), []
 ''',
     "figures/blank.py": '''
 from typing import Literal
@@ -185,6 +187,7 @@ def extended(project, default):
     return make
 
 
+@pytest.mark.slow
 def test_a_study_of_new_kinds_alone_runs(extended):
     folder = extended({})
     done = command_line(folder, "run")

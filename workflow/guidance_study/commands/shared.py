@@ -3,16 +3,15 @@
 from pathlib import Path
 
 from guidance_study.support.errors import StudyError
-
-TOP = Path(__file__).resolve().parents[3]
+from guidance_study.support.settings import BASE
 
 
 def takes_targets(parser) -> None:
-    parser.add_argument("target", nargs="*", help="tables and figures (default: `all` of the configuration)")
+    parser.add_argument("target", nargs="*", help="tables, figures, addresses (default: `all` of the configuration)")
 
 
 def takes_configuration(parser) -> None:
-    parser.add_argument("--config", type=Path, default=TOP / "config.yaml", help="base configuration")
+    parser.add_argument("--config", type=Path, default=BASE, help="base configuration")
     parser.add_argument("--configfile", type=Path, nargs="+", default=[], help="overlays, in order")
 
 
@@ -25,7 +24,9 @@ def planned(options) -> tuple:
     plan = Plan(study)
     targets = options.target or list(study.all)
     for name in targets:
-        if name not in plan.targets:
+        if name not in plan.targets and name not in plan.artefacts:
             known = ", ".join(plan.targets)
-            raise StudyError(f"'{name}' is no table or figure of this configuration; declared are {known}")
+            raise StudyError(
+                f"'{name}' is no table or figure of this configuration, and no address in it; declared are {known}"
+            )
     return study, plan, targets

@@ -3,17 +3,14 @@
 Each raises ValueError with one sentence.
 """
 
-import math
-
 from guidance_study.config.paths import EXACT
 from guidance_study.config.sentences import known
-
-SMALLEST_ABAR = 1e-8  # below it, x_0 is noise divided by next to nothing
 
 
 def parts(study) -> None:
     """All parts of a study, whether an experiment uses them or not."""
-    _processes(study)
+    for name, process in study.processes.items():
+        process.check(f"processes.{name}")
     _models(study)
     _classifiers(study)
     for name, embedding in study.embeddings.items():
@@ -21,23 +18,6 @@ def parts(study) -> None:
             at = f"embeddings.{name}.classifier"
             known(at, embedding.classifier, study.classifiers)
             clean(at, embedding.classifier, study)
-
-
-def _processes(study) -> None:
-    for name, process in study.processes.items():
-        if process.kind != "ddpm":
-            continue
-        if process.beta_end <= process.beta_start:
-            raise ValueError(
-                f"configuration key 'processes.{name}.beta_end' has the value {process.beta_end}:"
-                f" it must be above beta_start, {process.beta_start}"
-            )
-        left = math.prod(1 - beta for beta in _betas(process))
-        if left < SMALLEST_ABAR:
-            raise ValueError(
-                f"configuration key 'processes.{name}.beta_end' has the value {process.beta_end}: with {process.steps}"
-                f" steps the signal left at the end, abar = {left:.1e}, must be at least {SMALLEST_ABAR:.0e}"
-            )
 
 
 def _models(study) -> None:
@@ -58,7 +38,7 @@ def _classifiers(study) -> None:
         known(f"{at}.dataset", classifier.dataset, study.datasets)
         fits(f"{at}.network.kind", classifier.network.kind, classifier.network, classifier.dataset, study)
         if classifier.process is not None:
-            known(f"{at}.process", classifier.process, ddpm(study))
+            known(f"{at}.process", classifier.process, discrete(study))
 
 
 def _augmented(at: str, model, study) -> None:
@@ -68,7 +48,7 @@ def _augmented(at: str, model, study) -> None:
         key = "flip" if model.flip else "augment"
         raise ValueError(f"configuration key '{at}.{key}' is set: only images can be moved, not '{model.dataset}'")
     network, process = study.networks[model.network], study.processes[model.process]
-    if model.augment and (process.kind != "edm" or not network.hears_augmentation):
+    if model.augment and not (process.told and network.hears_augmentation):
         hearing = ", ".join(n for n, other in study.networks.items() if other.hears_augmentation) or "none is declared"
         raise ValueError(
             f"configuration key '{at}.augment' has the value {model.augment}: it needs a process of kind 'edm' and a"
@@ -98,11 +78,6 @@ def not_exact(at: str, name: str) -> None:
         raise ValueError(f"the name '{EXACT}' of '{at}' is taken by the closed form of a mixture; choose another")
 
 
-def ddpm(study) -> list[str]:
+def discrete(study) -> list[str]:
     """Names of the processes that classifiers of noisy data, and paths, can be of."""
-    return [name for name, process in study.processes.items() if process.kind == "ddpm"]
-
-
-def _betas(process) -> list[float]:
-    step = (process.beta_end - process.beta_start) / max(process.steps - 1, 1)
-    return [process.beta_start + i * step for i in range(process.steps)]
+    return [name for name, process in study.processes.items() if process.discrete]

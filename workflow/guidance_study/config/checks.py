@@ -1,11 +1,11 @@
 """Checks across the parts of a configuration: names that must exist, and sizes that must fit."""
 
-from guidance_study.config.check_parts import clean, ddpm, fits, not_exact, parts
+from guidance_study.config.check_parts import clean, discrete, fits, not_exact, parts
 from guidance_study.config.experiments import Experiment
 from guidance_study.config.paths import EXACT, Paths
+from guidance_study.config.seams import kinds
 from guidance_study.config.sentences import distinct, known
 from guidance_study.config.stages import STAGES
-from guidance_study.config.training import SAMPLED_BY
 
 
 def check(study) -> None:
@@ -57,7 +57,7 @@ def _experiment(at: str, experiment: Experiment, study) -> None:
                 " images, and the closed form judges points"
             )
         if hasattr(embedding, "classifier"):
-            _same_dataset(f"embeddings.{arm.space}.classifier", embedding.classifier, model, study)
+            _same_dataset(f"embeddings.{arm.space}.classifier", embedding.classifier, study.classifiers, model)
             if not experiment.exact and _same_network(embedding.classifier, experiment.evaluator, study):
                 raise ValueError(
                     f"configuration key '{here}.space' has the value '{arm.space}': its features come from the"
@@ -78,7 +78,7 @@ def _evaluator(at: str, experiment: Experiment, model, study) -> None:
         return  # `evaluation.spaces` judge, or nothing does, where only a figure shows it
     known(at, experiment.evaluator, [*study.classifiers, EXACT])
     clean(at, experiment.evaluator, study)
-    _same_dataset(at, experiment.evaluator, model, study)
+    _same_dataset(at, experiment.evaluator, study.classifiers, model)
     if len(study.seeds) > 1 and study.classifiers[experiment.evaluator].seed is None:
         raise ValueError(
             f"configuration key '{at}' has the value '{experiment.evaluator}': with several training seeds it"
@@ -110,12 +110,12 @@ def _guidance(at: str, experiment: Experiment, model, study) -> None:
     guidance = experiment.guidance
     scales = {*experiment.evaluation.scales, *(experiment.pool.scales if experiment.arms else [])}
     _takes(f"{at}.kind", guidance, experiment.model, study, scales)
-    if hasattr(guidance, "classifier"):
-        noisy = [name for name, c in study.classifiers.items() if c.process == model.process]
-        if guidance.classifier not in study.classifiers:
-            known(f"{at}.classifier", guidance.classifier, noisy)
-        _same_dataset(f"{at}.classifier", guidance.classifier, model, study)
-        _noise_of(f"{at}.classifier", guidance.classifier, model.process, study)
+    for role, section in guidance.roles.items():
+        here, name, declared = f"{at}.{role}", getattr(guidance, role), getattr(study, section)
+        if name not in declared:
+            known(here, name, [key for key, part in declared.items() if part.process == model.process])
+        _same_dataset(here, name, declared, model)
+        _noise_of(here, name, declared, model.process)
 
 
 def _takes(at: str, guidance, name: str, study, scales=(0,)) -> None:
@@ -127,36 +127,34 @@ def _takes(at: str, guidance, name: str, study, scales=(0,)) -> None:
         raise ValueError(f"configuration key '{at}' has the value '{guidance.kind}': model '{name}' must be {needed}")
 
 
-def _noise_of(at: str, name: str, process: str, study) -> None:
-    if study.classifiers[name].process != process:
+def _noise_of(at: str, name: str, declared: dict, process: str) -> None:
+    if declared[name].process != process:
         raise ValueError(
             f"configuration key '{at}' has the value '{name}': it must be trained on"
             f" noise of the model's process, '{process}'"
         )
 
 
-def _sampler(at: str, sampler, process: str, study) -> None:
-    known(f"{at}.kind", sampler.kind, SAMPLED_BY[study.processes[process].kind])
-    if study.processes[process].kind == "ddpm":
-        _steps(f"{at}.steps", sampler.steps, process, study)
-
-
-def _steps(at: str, steps: int, process: str, study) -> None:
-    most = study.processes[process].steps
-    if steps > most:
-        raise ValueError(
-            f"configuration key '{at}' has the value {steps}: at most {most}, the steps of process '{process}'"
-        )
+def _sampler(at: str, sampler, process: str, study, *needed: str) -> None:
+    """It is written for the process, and has what is needed of it."""
+    spec = study.processes[process]
+    fitting = [
+        kind
+        for kind, found in kinds("processes.samplers").items()
+        if isinstance(spec, found.fits) and all(hasattr(found, name) for name in needed)
+    ]
+    known(f"{at}.kind", sampler.kind, fitting)
+    sampler.check(at, process, spec)
 
 
 def _paths(at: str, paths: Paths, study) -> None:
     known(f"{at}.dataset", paths.dataset, study.datasets)
     _mixture(f"{at}.dataset", paths.dataset, paths.dataset, study)
-    known(f"{at}.process", paths.process, ddpm(study))
+    known(f"{at}.process", paths.process, discrete(study))
     classes = study.datasets[paths.dataset].facts().classes
     if paths.n < classes:
         raise ValueError(f"configuration key '{at}.n' has the value {paths.n}: at least {classes}, one of every class")
-    _steps(f"{at}.sampler.steps", paths.sampler.steps, paths.process, study)
+    _sampler(f"{at}.sampler", paths.sampler, paths.process, study, "path")
     for role, name in paths.parts.items():
         here = f"{at}.parts.{role}"
         not_exact(here, role)
@@ -173,14 +171,16 @@ def _paths(at: str, paths: Paths, study) -> None:
     for name, run in paths.runs.items():
         here = f"{at}.runs.{name}"
         distinct(f"{here}.scales", run.scales)
-        _steps(f"{here}.steps", run.steps or 1, paths.process, study)
+        if run.steps:
+            sampler = paths.sampler.model_copy(update={"steps": run.steps})
+            sampler.check(here, paths.process, study.processes[paths.process])
         denoisers = [role for role, part in paths.parts.items() if part in study.models]
         known(f"{here}.eps", run.eps, [*denoisers, EXACT])
         if run.eps != EXACT:
             _takes(f"{here}.guidance.kind", run.guidance, paths.parts[run.eps], study)
-        if hasattr(run.guidance, "classifier"):
-            classifiers = [role for role, part in paths.parts.items() if part in study.classifiers]
-            known(f"{here}.guidance.classifier", run.guidance.classifier, [*classifiers, EXACT])
+        for key, section in run.guidance.roles.items():
+            declared = [role for role, part in paths.parts.items() if part in getattr(study, section)]
+            known(f"{here}.guidance.{key}", getattr(run.guidance, key), [*declared, EXACT])
 
 
 def _mixture(at: str, value: str, dataset: str, study) -> None:
@@ -215,8 +215,8 @@ def _same_network(one: str, other: str, study) -> bool:
     return first == second and bool(seeds[0] & seeds[1])
 
 
-def _same_dataset(at: str, name: str, model, study) -> None:
-    if study.classifiers[name].dataset != model.dataset:
+def _same_dataset(at: str, name: str, declared: dict, model) -> None:
+    if declared[name].dataset != model.dataset:
         raise ValueError(
             f"configuration key '{at}' has the value '{name}': it must be trained on the model's dataset,"
             f" '{model.dataset}'"

@@ -1,13 +1,12 @@
 """Experiments: what is sampled, postprocessed and measured. What is shown of them: tables/ and figures/."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field, model_validator
 
 from guidance_study.config.base import Name, PositiveInt, Scales, Spec
 from guidance_study.config.paths import EXACT
 from guidance_study.config.seams import choice
-from guidance_study.config.training import SamplerSpec
 
 EVALUATOR = "evaluator"  # the space of the evaluation classifier's features
 
@@ -44,34 +43,11 @@ class Evaluation(Spec):
     per_class: bool = Field(False, description="Fréchet distances of every class beside the overall ones (our guess)")
 
 
-class Exact(Spec):
-    """Every neighbour is found."""
-
-    kind: Literal["exact"]
-
-
-class IVF(Spec):
-    """An inverted-file index: only the rows in some of its lists are looked at; recall is measured and stored."""
-
-    kind: Literal["ivf"]
-    lists: PositiveInt = Field(
-        64,
-        description="lists that a class is clustered into; exact for fewer than 39 rows a list (our guess)",
-    )
-    probes: PositiveInt = Field(8, description="lists that are searched for a query (our guess)")
-
-
-Search = Exact | IVF
-
-
 class Arm(Spec):
     """One way of postprocessing: a neighbour space, k, and what the flow was trained on."""
 
     space: Name = Field(description="name in `embeddings`: where neighbours are sought (paper, Tab. S1)")
     k: PositiveInt = Field(20, description="nearest neighbours to draw targets from (paper: 20 and 40 on CIFAR-10)")
-    search: Annotated[Search, Field(discriminator="kind")] = Field(
-        Exact(kind="exact"), description="exact, or approximate for banks of ImageNet's size (our guess)"
-    )
     postprocessor: Name = Field(description="name in `postprocessors`")
     train_on: Literal["pool", "own_scale"] = Field(
         "pool",
@@ -83,13 +59,18 @@ class Arm(Spec):
         """How tables, figures and addresses call this arm."""
         return f"{self.space}_k{self.k}" + ("_own" if self.train_on == "own_scale" else "")
 
+    @property
+    def settings(self) -> dict:
+        """What tables and figures say of this arm; stored with what is measured of it."""
+        return {"name": self.name, "space": self.space, "k": self.k, "train_on": self.train_on}
+
 
 class Experiment(Spec):
     """A guided base model, its postprocessing arms, and how they are evaluated."""
 
     model: Name = Field(description="name in `models`")
     guidance: choice("guidance") = Field(description="the guidance rule")
-    sampler: SamplerSpec = Field(description="how the base model is sampled")
+    sampler: choice("processes.samplers") = Field(description="how the base model is sampled")
     pool: Pool = Field(description="generations that postprocessors learn from")
     evaluation: Evaluation = Field(description="generations that are measured")
     arms: list[Arm] = Field(description="postprocessing arms; may be empty")

@@ -3,8 +3,7 @@
 from pydantic import Field
 
 from guidance_study.config.base import Name, PositiveInt, Scales, Spec
-from guidance_study.config.seams import choice
-from guidance_study.config.training import Sampler
+from guidance_study.config.seams import choice, parse
 
 EXACT = "exact"  # in the place of a model, a classifier or an evaluator: the closed form of the dataset's mixture
 
@@ -24,6 +23,9 @@ class Paths(Spec):
     dataset: Name = Field(description="name in `datasets`, one with a known mixture")
     process: Name = Field(description="name in `processes`: the one that all parts were trained on")
     parts: dict[Name, Name] = Field(description="role -> name in `models` or `classifiers`")
-    sampler: Sampler = Field(Sampler(), description="how runs are sampled; its steps are the recorded times")
+    sampler: choice("processes.samplers") = Field(
+        parse("processes.samplers", {"kind": "ddim"}),
+        description="how runs are sampled; its steps are the recorded times",
+    )
     n: PositiveInt = Field(1000, description="trajectories of a run, classes in turn (our guess)")
     runs: dict[Name, Run] = Field(min_length=1, description="runs by name")

@@ -10,6 +10,21 @@ def schema_text() -> str:
     return json.dumps(Study.model_json_schema(), indent=1) + "\n"
 
 
+def overlay_text() -> str:
+    """The schema of an overlay, which may say anything that a configuration does, and need not say anything."""
+    return json.dumps(_optional(Study.model_json_schema()), indent=1) + "\n"
+
+
+def _optional(schema):
+    """A schema with nothing required at any depth; without its `kind` an entry may be one of several: anyOf."""
+    if isinstance(schema, list):
+        return [_optional(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    kept = {key: value for key, value in schema.items() if key != "required" or not isinstance(value, list)}
+    return {"anyOf" if key == "oneOf" else key: _optional(value) for key, value in kept.items()}
+
+
 def reference_text() -> str:
     """docs/configuration.md: every key with its type, default, meaning and source."""
     schema = Study.model_json_schema()

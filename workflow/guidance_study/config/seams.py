@@ -6,7 +6,7 @@ import traceback
 from functools import cache, reduce
 from operator import or_
 from types import ModuleType
-from typing import Annotated
+from typing import Annotated, Literal, get_args, get_origin
 
 from pydantic import Field
 
@@ -16,9 +16,12 @@ from guidance_study.support.errors import StudyError
 # Package -> the abstract classes in its __init__.py; a kind derives from one of them.
 SEAMS = {
     "datasets": ("Dataset",),
+    "processes": ("Process",),
+    "processes.samplers": ("Sampler",),
     "guidance": ("Guidance",),
     "networks": ("Network", "ClassifierNetwork"),
     "embeddings": ("Embedding",),
+    "metrics": ("Metric",),
     "tables": ("Table",),
     "figures": ("Figure",),
 }
@@ -91,7 +94,7 @@ def _imported(package: str, name: str) -> ModuleType:
     except StudyError:
         raise
     except Exception as error:  # a file of the user's own may raise what it likes
-        file = f"guidance_study/{package}/{name}.py"
+        file = f"guidance_study/{package.replace('.', '/')}/{name}.py"
         lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename.endswith(file)]
         at = f"{file}, line {lines[-1]}" if lines else file
         said = str(error).strip().split("\n")[0]
@@ -99,7 +102,7 @@ def _imported(package: str, name: str) -> ModuleType:
 
 
 def _check(value: type[Spec], package: str) -> None:
-    home = f"guidance_study/{package}/__init__.py"
+    home = f"guidance_study/{package.replace('.', '/')}/__init__.py"
     above = tuple(getattr(importlib.import_module(f"guidance_study.{package}"), base) for base in SEAMS[package])
     if not issubclass(value, above):
         raise SeamError(f"{_at(value)} must derive from {' or '.join(SEAMS[package])} of {home}")
@@ -115,4 +118,4 @@ def _at(value: type) -> str:
 def _name(value: type[Spec]) -> str | None:
     """The `kind` that selects this class; None where it has none."""
     field = value.model_fields.get("kind")
-    return getattr(field.annotation, "__args__", (None,))[0] if field else None
+    return get_args(field.annotation)[0] if field and get_origin(field.annotation) is Literal else None

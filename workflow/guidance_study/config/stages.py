@@ -47,7 +47,6 @@ STAGES: dict[str, Stage] = {
     "postprocessor": Stage(WEIGHTS, trains=True, gpu="long"),
     "postprocessed": Stage(("samples.npy",), shards=True, gpu="long", mapped=True),
     "measures": Stage(("measures.json",)),
-    "point_measures": Stage(("measures.json",), small=True),
     "cost": Stage(("cost.json",), gpu="always"),
     "paths": Stage(("paths.npy", "labels.npy"), small=True),
     "table": Stage(TABLE, small=True, mapped=True, published="tables", shown="table.html"),

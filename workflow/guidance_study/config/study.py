@@ -8,11 +8,11 @@ from guidance_study.config.base import Name, PositiveInt, Spec
 from guidance_study.config.experiments import Experiment
 from guidance_study.config.paths import Paths
 from guidance_study.config.seams import choice
-from guidance_study.config.training import Classifier, Model, Postprocessor, ProcessSpec
+from guidance_study.config.training import Classifier, Model, Postprocessor
 
 
 class Execution(Spec):
-    """How jobs run, no part of an address: results change by rounding alone (by `devices` masks of dropout too)."""
+    """How jobs run, no part of an address: results change by rounding alone."""
 
     threads: PositiveInt = Field(1, description="CPU threads of a job (our guess)")
     checkpoint_seconds: float = Field(
@@ -25,7 +25,7 @@ class Execution(Spec):
     devices: PositiveInt = Field(
         1,
         description="processes of a training, each with its share of every batch and, where there are any, a GPU of"
-        " its own; only dropout's masks depend on it (our guess)",
+        " its own (our guess)",
     )
     gpu_lock: bool = Field(
         True,
@@ -47,7 +47,7 @@ class Study(Spec):
     execution: Execution = Field(Execution(), description="how jobs run; changes no result")
     datasets: dict[Name, choice("datasets")] = Field(description="data by name")
     networks: dict[Name, choice("networks", "Network")] = Field(description="denoisers and velocity fields by name")
-    processes: dict[Name, ProcessSpec] = Field(description="noise processes by name")
+    processes: dict[Name, choice("processes")] = Field(description="noise processes by name")
     models: dict[Name, Model] = Field(description="base models by name")
     classifiers: dict[Name, Classifier] = Field(description="classifiers by name: guides, features, evaluators")
     embeddings: dict[Name, choice("embeddings")] = Field(description="neighbour spaces by name")

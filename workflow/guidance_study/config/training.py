@@ -1,74 +1,12 @@
-"""Noise processes, samplers, solvers, optimisation, and what is trained with them."""
+"""Solvers, optimisation, and what is trained with them."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field, model_validator
 
 from guidance_study.config.base import Name, PositiveFloat, PositiveInt, Spec
 from guidance_study.config.seams import choice
 from guidance_study.config.weights import Weights
-
-
-class DDPM(Spec):
-    """Denoising diffusion (paper, Eqs. 1-3) with linear betas."""
-
-    kind: Literal["ddpm"]
-    steps: PositiveInt = Field(1000, description="diffusion steps T (our guess: DDPM's own)")
-    beta_start: float = Field(1e-4, gt=0, lt=1, description="first beta (our guess: DDPM's own)")
-    beta_end: float = Field(0.02, gt=0, lt=1, description="last beta (our guess: DDPM's own)")
-    prediction: Literal["eps", "v"] = Field(
-        "eps",
-        description="what the network's output means; the loss is Eq. 2's on eps in both cases (our guess)",
-    )
-
-
-class EDM(Spec):
-    """EDM's preconditioning and loss (Karras et al. 2022, Tab. 1)."""
-
-    kind: Literal["edm"]
-    sigma_data: PositiveFloat = Field(0.5, description="standard deviation of the data (EDM's)")
-    p_mean: float = Field(-1.2, description="mean of ln(sigma) in training (EDM's)")
-    p_std: PositiveFloat = Field(1.2, description="standard deviation of ln(sigma) in training (EDM's)")
-
-
-class RectifiedFlow(Spec):
-    """Rectified flow from noise to data (Liu et al. 2023), the base of the paper's Tab. S1."""
-
-    kind: Literal["rectified_flow"]
-
-
-ProcessSpec = Annotated[DDPM | EDM | RectifiedFlow, Field(discriminator="kind")]
-
-
-class Sampler(Spec):
-    """How a DDPM is sampled."""
-
-    kind: Literal["ddim", "ancestral"] = Field("ddim", description="deterministic DDIM or ancestral (our guess)")
-    steps: PositiveInt = Field(50, description="sampling steps, one guided evaluation each (our guess)")
-    clip: bool = Field(False, description="clip the predicted x_0 to [-1, 1] at every step (our guess)")
-
-
-class Heun(Spec):
-    """How EDM is sampled: Heun's method on the deterministic ODE (Karras et al. 2022, Alg. 1 and Eq. 5)."""
-
-    kind: Literal["heun"]
-    steps: PositiveInt = Field(18, description="noise levels; 2 steps - 1 evaluations (EDM's for CIFAR-10)")
-    sigma_min: PositiveFloat = Field(0.002, description="lowest noise level above 0 (EDM's)")
-    sigma_max: PositiveFloat = Field(80.0, description="highest noise level (EDM's)")
-    rho: PositiveFloat = Field(7.0, description="how noise levels crowd towards the low end (EDM's)")
-
-
-class Dopri5(Spec):
-    """How a rectified flow is sampled (paper, Sec. C), with the error norm of `Solver`."""
-
-    kind: Literal["dopri5"]
-    rtol: PositiveFloat = Field(1e-5, description="relative tolerance (our guess)")
-    atol: PositiveFloat = Field(1e-5, description="absolute tolerance (our guess)")
-    block: PositiveInt = Field(500, description="samples solved together, fixed by index (our guess)")
-
-
-SamplerSpec = Annotated[Sampler | Heun | Dopri5, Field(discriminator="kind")]
-SAMPLED_BY = {"ddpm": ("ddim", "ancestral"), "edm": ("heun",), "rectified_flow": ("dopri5",)}  # process -> samplers
 
 
 class Solver(Spec):

@@ -27,4 +27,5 @@ class Job:
     checkpoints: Path
     facts: dict = field(default_factory=dict)  # deterministic numbers for the manifest: NFE, parameters, ...
     shards: list[Path] = field(default_factory=list)  # markers of the shards that already made its large array
+    code: dict[str, str] = field(default_factory=dict)  # unit -> revision, as the recipe has them
     parts: int = 1  # jobs that share the work

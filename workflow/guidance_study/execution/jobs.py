@@ -107,7 +107,7 @@ def _make(recipe: dict, address: str, store: Store, shards: list[Path]) -> None:
     log(f"making {address}")
     with store.write(address, describe) as out, as_planned(_units(recipe, inputs)):
         checkpoints = store.root / CHECKPOINTS / address / recipe_key(read)  # of other bytes read, others
-        job = Job(recipe["params"], inputs, out, checkpoints, facts, shards)
+        job = Job(recipe["params"], inputs, out, checkpoints, facts, shards, recipe["code"])
         if processes(recipe, setting("devices", 1)) > 1:
             from guidance_study.execution import distributed
 

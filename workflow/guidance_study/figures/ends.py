@@ -44,8 +44,8 @@ class EndsFigure(Figure):
         for line, run in zip(axes, self.runs, strict=True):
             for axis, scale in zip(line, scales, strict=True):
                 ends = entry.of(run, scale)[-1]
-                reach = 1.1 * max(float(np.abs(entry.real).max()), float(np.abs(ends).max()))
-                axis.scatter(*entry.real[::10].T, s=0.5, color=style.REAL, linewidths=0, rasterized=True)
+                reach = 1.1 * max(float(np.abs(entry.real.x).max()), float(np.abs(ends).max()))
+                axis.scatter(*entry.real.x[::10].T, s=0.5, color=style.REAL, linewidths=0, rasterized=True)
                 colours = [self.colours[label] for label in entry.labels]
                 axis.scatter(*ends.T, s=2, c=colours, linewidths=0, rasterized=True)
                 axis.set_xlim(-reach, reach)

@@ -5,7 +5,6 @@ from typing import Literal
 from pydantic import Field
 
 from guidance_study.config.base import Name, PositiveInt, Scale
-from guidance_study.config.experiments import Exact, Search
 from guidance_study.config.sentences import distinct, known
 from guidance_study.figures import Figure
 
@@ -21,7 +20,6 @@ class NeighboursFigure(Figure):
     )
     k: PositiveInt = Field(4, description="neighbours shown (our guess)")
     n: PositiveInt = Field(6, description="generations shown, the first ones: classes in turn (our guess)")
-    search: Search = Field(Exact(kind="exact"), discriminator="kind", description="exact or approximate (our guess)")
 
     def check(self, at: str, study) -> None:
         """Its names exist, and it shows images."""
@@ -51,7 +49,7 @@ class NeighboursFigure(Figure):
         samples = plan.evaluated(self.experiment, (self.scale,), seed)
         inputs = {"samples": samples, "dataset": plan.dataset(dataset)}
         for space in self.spaces:
-            inputs[f"neighbours/{space}"] = plan.neighbours(samples, dataset, space, self.k, self.search, seed)
+            inputs[f"neighbours/{space}"] = plan.neighbours(samples, dataset, space, self.k, seed)
         return inputs, {"guidance": experiment.guidance.title}
 
     def draw(self, job):

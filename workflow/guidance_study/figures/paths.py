@@ -121,11 +121,11 @@ class PathsFigure(Figure):
         import numpy as np
         import torch
 
+        from guidance_study.config import seams
         from guidance_study.networks.models import device, load_classifier
-        from guidance_study.processes.ddpm import DDPM
 
         role = entry.run(run)["guidance"].get("classifier", EXACT)
-        process = DDPM.of(entry.params["process"])
+        process = seams.parse("processes", entry.params["process"])
         if role == EXACT:
             classify, kind = entry.oracle.classifier(process), {"dtype": torch.float64}
         else:

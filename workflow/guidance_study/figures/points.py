@@ -141,7 +141,7 @@ class PointsFigure(Figure):
             f" are; rings: the {RINGED} farthest; solid: the true boundary"
         )
         about += "; dashed: the linear classifier's" if guided else ""
-        factors = {cloud.setting.get("gradient_factor", 1) for cloud in clouds}
+        factors = {cloud.gradient_factor for cloud in clouds}
         if factors != {1}:
             about += f"; gradient of log p(c | x) times {', '.join(f'{f:g}' for f in sorted(factors))} (our guess)"
         return about

@@ -26,6 +26,10 @@ class Network(_Built):
     null_row: ClassVar[bool] = False  # whether its last class row means "no class" in every model
     hears_augmentation: ClassVar[bool] = False  # whether forward takes a fourth argument, `augment`
 
+    def null_rows(self, class_dropout: float) -> int:
+        """1 where a conditional model has a last class row for "no class", 0 where its rows are the classes."""
+        return int(class_dropout > 0 or self.null_row)
+
     @abstractmethod
     def build(self, shape: tuple[int, ...], rows: int) -> "nn.Module":
         """The network for samples of this shape, its weights drawn from torch's global generator.

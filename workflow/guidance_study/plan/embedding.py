@@ -2,13 +2,14 @@
 
 from typing import TYPE_CHECKING
 
-from guidance_study.config.experiments import Search
 from guidance_study.plan.recipes import Artefact
 
 if TYPE_CHECKING:
     from guidance_study.plan.plan import Plan
 
 PARTS = {"train": "the training images of ", "held_out": "the held-out images of ", "samples": ""}
+
+EXACT_SEARCH = {"kind": "exact"}  # says nothing any more: goes from recipes as soon as their addresses change anyway
 
 
 def features(plan: "Plan", images: Artefact, space: str, part: str) -> Artefact:
@@ -44,12 +45,10 @@ def within(
     return rest, {f"embedder{at}": plan.classifier(params["classifier"], seed)}
 
 
-def neighbours(
-    plan: "Plan", samples: Artefact, dataset: str, space: str, k: int, search: Search, seed: int
-) -> Artefact:
+def neighbours(plan: "Plan", samples: Artefact, dataset: str, space: str, k: int, seed: int) -> Artefact:
     """The k nearest training samples of each generation's class, in a neighbour space."""
     inputs = {"samples": samples, "dataset": plan.dataset(dataset)}
     embedding, needs = within(plan, space, seed, samples, inputs["dataset"])
     about = f"{k} nearest neighbours ({space}) of {samples.about}"
-    params = {"embedding": embedding, "k": k, "search": search.plain()}
+    params = {"embedding": embedding, "k": k, "search": EXACT_SEARCH}
     return plan.add(Artefact("neighbours", f"{embedding['kind']}-k{k}", params, inputs | needs, about))

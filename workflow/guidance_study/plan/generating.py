@@ -14,12 +14,12 @@ def samples(plan: "Plan", name: str, seed: int, scales: tuple[float, ...], n: in
     """`n` guided generations of an experiment, an equal share of each scale, for a purpose of WHY."""
     experiment = plan.study.experiments[name]
     model = plan.study.models[experiment.model]
-    guidance = experiment.guidance.plain()
+    guidance = experiment.guidance
     inputs = {"denoiser": plan.denoiser(experiment.model, seed)}
-    if "classifier" in guidance:  # the network itself goes into the recipe, not its name here
-        inputs["classifier"] = plan.classifier(guidance.pop("classifier"), seed)
-    params = {
-        "guidance": guidance,
+    for role, part in guidance.parts().items():
+        inputs[role] = plan.denoiser(part, seed) if guidance.roles[role] == "models" else plan.classifier(part, seed)
+    params = {  # networks themselves go into the recipe, not their names here
+        "guidance": {key: value for key, value in guidance.plain().items() if key not in guidance.roles},
         "sampler": experiment.sampler.plain(),
         "scales": list(scales),
         "n": n,
@@ -27,7 +27,7 @@ def samples(plan: "Plan", name: str, seed: int, scales: tuple[float, ...], n: in
         "purpose": purpose,
         "seed": seed,
     }
-    label = f"{experiment.guidance.short}-{listed(scales)}-{purpose}-s{seed}"
+    label = f"{guidance.short}-{listed(scales)}-{purpose}-s{seed}"
     about = f"{name}: {n} generations {at_scales(scales)} {WHY[purpose]}, seed {seed}"
     return plan.add(Artefact("samples", label, params, inputs, about))
 
@@ -45,7 +45,7 @@ def paths(plan: "Plan", name: str, seed: int) -> Artefact:
     """Trajectories of all runs of an entry of `paths`."""
     spec = plan.study.paths[name]
     used = {run.eps for run in spec.runs.values()}
-    used |= {run.guidance.classifier for run in spec.runs.values() if hasattr(run.guidance, "classifier")}
+    used |= {part for run in spec.runs.values() for part in run.guidance.parts().values()}
     inputs = {"dataset": plan.dataset(spec.dataset)}
     for role, part in spec.parts.items():
         if role in used:

@@ -42,13 +42,14 @@ class Plan:
     postprocessor = once(postprocessing.postprocessor)
     postprocessed = postprocessing.postprocessed
     measures = measuring.measures
-    point_measures = measuring.point_measures
+    path_measures = measuring.path_measures
     cost = measuring.cost
 
     def __init__(self, study: Study):
         self.study = study
         self.artefacts: dict[str, Artefact] = {}
         self._made: dict[tuple, object] = {}  # what `once` remembers
+        self.asked = measuring.asked(study)
         self._outside: dict[str, Callable] = {}  # address -> says what it lacks from outside, if anything
         self.targets = {name: self.table(name) for name in study.tables}
         self.targets |= {name: self.figure(name) for name in study.figures}
@@ -94,10 +95,10 @@ class Plan:
             raise KeyError(f"no table or figure of this configuration needs an artefact '{address}'") from None
 
     def ancestors(self, targets: list[str]) -> list[Artefact]:
-        """Everything that the named targets are made of, each once, in an order in which it can be built."""
+        """Everything that targets (names or addresses) are made of, each once, in an order in which it can be built."""
         found: dict[str, Artefact] = {}
         for name in targets:
-            for artefact in self.targets[name].ancestors():
+            for artefact in (self.targets.get(name) or self.at(name)).ancestors():
                 found.setdefault(artefact.address, artefact)
         return list(found.values())
 

@@ -31,7 +31,7 @@ def postprocessor(plan: "Plan", name: str, arm: Arm, scale: float, seed: int) ->
     experiment, spec = plan.study.experiments[name], plan.study.postprocessors[arm.postprocessor]
     pool, scales = _pool(plan, name, arm, scale, seed), _learns_from(plan, name, arm, scale)
     dataset = plan.study.models[experiment.model].dataset
-    neighbours = plan.neighbours(pool, dataset, arm.space, arm.k, arm.search, seed)
+    neighbours = plan.neighbours(pool, dataset, arm.space, arm.k, seed)
     params = {
         "network": plan.plain("networks", spec.network),
         "shape": pool.inputs["denoiser"].params["shape"],

@@ -26,7 +26,8 @@ PRETRAINED = 1e11  # operations an image of a pretrained network: DINOv2, the VA
 
 def mem_mb(artefact: Artefact, attempt: int = 1) -> int:
     """Megabytes of main memory."""
-    distances = 8 * artefact.params["manifold_n"] ** 2 / 1e6 if artefact.stage == "measures" else 0
+    sides = [metric.get("manifold_n", 0) for metric in artefact.params.get("metrics", [])]
+    distances = 8 * max(sides, default=0) ** 2 / 1e6
     needed = LIBRARIES[gpus(artefact)] + 2 * sum(map(_array_mb, _held(artefact))) + distances
     return attempt * ceil(needed / 500) * 500
 
@@ -34,7 +35,7 @@ def mem_mb(artefact: Artefact, attempt: int = 1) -> int:
 def runtime(artefact: Artefact, attempt: int = 1, shards: int = 1) -> int:
     """Minutes; with `shards` those of one of them."""
     gpu = gpus(artefact)
-    if artefact.spec.small:
+    if artefact.spec.small or artefact.params.get("of") in ("points", "paths"):
         seconds = 300 + _array_mb(artefact) / 10  # 10 MB a second, for a folder of images
     else:
         speed = GPU_SPEED[_precision(artefact)] if gpu else CPU_SPEED
@@ -102,9 +103,7 @@ def _steps(artefact: Artefact) -> int:
         return params["training"]["steps"]
     if "sampler" not in params:
         return 0
-    sampler = params["sampler"]
-    once = {"heun": 2 * sampler.get("steps", 0) - 1, "dopri5": ADAPTIVE}.get(sampler["kind"], sampler.get("steps", 0))
-    return 2 * once
+    return 2 * (seams.parse("processes.samplers", params["sampler"]).evaluations() or ADAPTIVE)
 
 
 def _precision(artefact: Artefact) -> str:

@@ -9,7 +9,6 @@ from guidance_study.config import seams
 from guidance_study.execution.job import Job
 from guidance_study.metrics.labels import accuracy
 from guidance_study.networks.models import features, placed, predicted, save_weights, set_up
-from guidance_study.processes.ddpm import DDPM
 from guidance_study.support.randomness import generator, torch_seed
 from guidance_study.training.loop import fit
 
@@ -17,7 +16,7 @@ from guidance_study.training.loop import fit
 def make(job: Job) -> None:
     """Files: weights.safetensors (EMA), losses.npy (steps,) float32. A clean one's manifest has its accuracy."""
     params, device = job.params, set_up()
-    process = DDPM.of(params["process"]) if params["process"] else None
+    process = seams.parse("processes", params["process"]) if params["process"] else None
     purpose = f"train/classifier/{'noisy' if process else 'clean'}"
     spec = seams.parse("networks", params["network"])
     with torch_seed(params["seed"], purpose + "/weights"):
@@ -42,7 +41,7 @@ def make(job: Job) -> None:
     state, losses = fit(
         network, draws, loss, params["training"], seed=params["seed"], purpose=purpose, checkpoints=job.checkpoints
     )
-    save_weights(state, job.out / "weights.safetensors")
+    save_weights(state, job, "classifier")
     np.save(job.out / "losses.npy", losses.numpy())
     if process is None:
         network.load_state_dict(state)

@@ -4,16 +4,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from guidance_study import processes
 from guidance_study.config import seams
 from guidance_study.config.weights import Weights
 from guidance_study.embeddings.pretrained import filled, read
 from guidance_study.execution.job import Job
 from guidance_study.networks import Network
 from guidance_study.networks.models import placed, save_weights, set_up
-from guidance_study.processes import augment
 from guidance_study.support.errors import StudyError
 from guidance_study.support.randomness import generator, torch_seed
+from guidance_study.training import augment
 from guidance_study.training.loop import fit
 
 PURPOSE = "train/denoiser"
@@ -31,7 +30,7 @@ def make(job: Job) -> None:
         state, losses = loaded(spec, network, Weights(**params["weights"])), torch.zeros(0)
     else:
         state, losses = train(job, placed(network))
-    save_weights(state, job.out / "weights.safetensors")
+    save_weights(state, job, "denoiser")
     np.save(job.out / "losses.npy", losses.numpy())
     job.facts["parameters"] = sum(p.numel() for p in network.parameters())
 
@@ -49,7 +48,7 @@ def loaded(spec: Network, network: nn.Module, weights: Weights) -> dict[str, Ten
 def train(job: Job, network) -> tuple[dict[str, Tensor], Tensor]:
     """The EMA weights and the losses of Eq. (2), or of its kin in the process."""
     params, device = job.params, next(network.parameters()).device
-    process = processes.build(params["process"])
+    process = seams.parse("processes", params["process"])
     model = process.denoiser(network)
     images = np.load(job.inputs["dataset"].path / "train.npy", mmap_mode="r")
     resident = torch.from_numpy(np.array(images)).to(device) if images.nbytes <= RESIDENT else None

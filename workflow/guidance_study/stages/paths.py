@@ -5,14 +5,16 @@ import torch
 
 from guidance_study.config import seams
 from guidance_study.config.paths import EXACT
-from guidance_study.execution.job import Input, Job
+from guidance_study.execution.job import Job
+from guidance_study.guidance import BASE, Batch, Classifier, Model
 from guidance_study.metrics.oracle import oracle_of
 from guidance_study.networks.models import load_classifier, set_up
-from guidance_study.processes.ddpm import DDPM, Denoiser, frame_times
+from guidance_study.processes.ddpm import DDPM
+from guidance_study.processes.samplers import frame_times
 from guidance_study.stages.samples import load_denoiser
 from guidance_study.support.errors import StudyError
 from guidance_study.support.progress import track
-from guidance_study.support.randomness import normal
+from guidance_study.support.randomness import Draws
 
 
 def recorded(path, start: torch.Tensor, first: int, wanted: list[int]) -> torch.Tensor:
@@ -31,15 +33,14 @@ class Parts:
         self.job, self.process = job, process
         self.oracle = oracle_of(job.inputs["dataset"], device)
 
-    def denoiser(self, role: str) -> tuple[Denoiser, int]:
-        """eps(x, t, label), and its label for "no class"."""
+    def model(self, role: str) -> Model:
+        """eps(x, t, label)."""
         if role == EXACT:
-            return self.oracle.denoiser(self.process, null=self.oracle.classes), self.oracle.classes
-        source: Input = self.job.inputs[f"part/{role}"]
-        eps, _ = load_denoiser(source)
-        return lambda x, t, label: eps(x.float(), t, label).double(), source.params["rows"] - 1
+            return Model(self.oracle.denoiser(self.process, null=self.oracle.classes), self.oracle.classes)
+        eps, _ = load_denoiser(self.job.inputs[f"part/{role}"])
+        return Model(lambda x, t, label: eps(x.float(), t, label).double(), eps.null)
 
-    def classifier(self, role: str):
+    def classifier(self, role: str) -> Classifier:
         """logits(x, time)."""
         if role == EXACT:
             return self.oracle.classifier(self.process)
@@ -50,20 +51,25 @@ class Parts:
 def make(job: Job) -> None:
     """Files: paths.npy (rows, frames, n, d) float64, see `rows.columns` and `rows.times`; labels.npy (n,)."""
     params, device = job.params, set_up()
-    process = DDPM.of(params["process"])
-    parts, n, seed = Parts(job, process, device), params["n"], params["seed"]
-    draw = lambda what: torch.from_numpy(normal(seed, f"paths/{what}", 0, n, params["shape"])).to(device).double()  # noqa: E731
-    label = torch.arange(n, device=device) % params["classes"]
-    start, wanted, rows = draw("x_T"), frame_times(params), []
+    process = seams.parse("processes", params["process"])
+    parts, draws = Parts(job, process, device), Draws(params["seed"], "paths", 0, params["n"])
+    label = torch.arange(params["n"], device=device) % params["classes"]
+    start = draws.normal("x_T", tuple(params["shape"])).to(device).double()
+    wanted, rows = frame_times(params), []
     todo = [(run, scale) for run in params["runs"] for scale in run["scales"]]
     for run, scale in track(todo, len(todo), "runs"):
         guidance = seams.parse("guidance", run["guidance"])
-        eps, null = parts.denoiser(run["eps"])
-        classifier = parts.classifier(guidance.classifier) if hasattr(guidance, "classifier") else None
-        guided = guidance.wrap(eps, scale, null=null, classifier=classifier, process=process)
-        sampler = params["sampler"] | ({"steps": run["steps"]} if run["steps"] else {})
+        models, classifiers = {BASE: parts.model(run["eps"])}, {}
+        for role, part in guidance.parts().items():
+            if guidance.roles[role] == "models":
+                models[role] = parts.model(part)
+            else:
+                classifiers[role] = parts.classifier(part)
+        chosen = params["sampler"] | ({"steps": run["steps"]} if run["steps"] else {})
+        sampler = seams.parse("processes.samplers", chosen)
         with torch.no_grad():
-            path = process.path(guided, start, label, noise=lambda i: draw(f"step{i}"), **sampler)
+            guided = guidance.start(Batch(scale, process, models, draws, params["classes"], classifiers))
+            path = sampler.path(process, guided, start, label, draws)
             rows.append(recorded(path, start, process.steps - 1, wanted).cpu())
         if not torch.isfinite(rows[-1]).all():
             raise StudyError(f"run '{run['name']}' at scale {scale:g} leaves the finite numbers; use smaller scales")

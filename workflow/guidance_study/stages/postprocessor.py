@@ -51,6 +51,6 @@ def make(job: Job) -> None:
     state, losses = fit(
         network, draws, loss, params["training"], seed=params["seed"], purpose=PURPOSE, checkpoints=job.checkpoints
     )
-    save_weights(state | {"output_scale": torch.tensor(scale)}, job.out / "weights.safetensors")
+    save_weights(state | {"output_scale": torch.tensor(scale)}, job, "postprocessor")
     np.save(job.out / "losses.npy", losses.numpy())
     job.facts |= {"parameters": sum(p.numel() for p in network.parameters()), "target_rms": scale}

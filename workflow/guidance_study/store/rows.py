@@ -10,6 +10,11 @@ def shares(scales: list[float], n: int) -> np.ndarray:
     )
 
 
+def scale_of(samples: dict) -> np.ndarray:
+    """The guidance scale of each row of a `samples` artefact, (n,) float64, from its recipe parameters."""
+    return shares(samples["scales"], samples["n"])
+
+
 def chosen(pool: dict, scales: list[float], n: int) -> np.ndarray:
     """Rows (n,) of a pool with these recipe parameters that a flow learns from: each of `scales` has an equal share."""
     of, wanted = shares(pool["scales"], pool["n"]), shares(scales, n)

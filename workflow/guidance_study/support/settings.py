@@ -1,8 +1,10 @@
 """Settings of a run that change no result, carried to its jobs by environment variables."""
 
 import os
+from pathlib import Path
 
 SETTINGS = "GUIDANCE_STUDY_"  # how the variables' names begin
+BASE = Path(__file__).resolve().parents[3] / "config.yaml"  # the project's own configuration
 
 
 def setting(name: str, default: float) -> float:

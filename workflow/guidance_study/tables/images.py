@@ -1,5 +1,6 @@
 """Fréchet distances and other metrics of images, before and after postprocessing (the form of the paper's Tab. 2)."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -8,12 +9,12 @@ from pydantic import Field
 from guidance_study.config.base import Name, Scales
 from guidance_study.config.experiments import EVALUATOR
 from guidance_study.config.sentences import comparable, distinct, known
+from guidance_study.metrics import names
 from guidance_study.support.text import shown
 from guidance_study.tables import Table
 
 PAPER = Path(__file__).parents[2] / "paper_values.yaml"
 COMPARED = ("blocks", "block_size", "manifold_k", "manifold_n", "copy_quantile", "spaces")
-METRICS = Literal["frechet", "kid", "accuracy", "precision", "recall", "density", "coverage", "near_copies"]
 
 
 class ImageTable(Table):
@@ -23,7 +24,7 @@ class ImageTable(Table):
     experiments: list[Name] = Field(min_length=1, description="names in `experiments`")
     scales: Scales | None = Field(None, description="columns; null: every evaluated scale")
     arms: list[str] | None = Field(None, description="arm names, for instance features_k20; null: all")
-    metrics: list[METRICS] = Field(
+    metrics: list[names("images")] = Field(
         ["frechet"], min_length=1, description="what is tabulated (paper: FID; the others are our guess)"
     )
     spaces: list[str] | None = Field(
@@ -77,38 +78,36 @@ class ImageTable(Table):
         shared = {"evaluator": experiment.evaluator, "dataset": study.models[experiment.model].dataset}
         return shared | {key: getattr(experiment.evaluation, key) for key in COMPARED}
 
+    def asks(self, study) -> Iterator[tuple[tuple, list[str]]]:
+        """(experiment, scale) and the metrics that it shows of it."""
+        for name in self.experiments:
+            for scale in self.scales or study.experiments[name].evaluation.scales:
+                yield (name, scale), self.metrics
+
     def needs(self, plan) -> tuple[dict, dict]:
         """The measures of every experiment, scale and seed."""
         inputs, sources = {}, []
-        for key in self.experiments:
-            experiment = plan.study.experiments[key]
-            for scale in self.scales or experiment.evaluation.scales:
-                for seed in plan.study.seeds:
-                    role = f"{key}/{shown(scale)}/{seed}"
-                    inputs[role] = plan.measures(key, scale, seed)
-                    sources.append({"role": role, "experiment": key, "scale": scale, "seed": seed})
+        for (name, scale), _ in self.asks(plan.study):
+            for seed in plan.study.seeds:
+                role = f"{name}/{shown(scale)}/{seed}"
+                inputs[role] = plan.measures(name, scale, seed)
+                sources.append({"role": role, "experiment": name, "seed": seed})
         said = {"sources": sources, "settings": {key: self._setting(key, plan.study) for key in self.experiments}}
         return inputs, said | ({"paper": paper_values(self.paper)} if self.paper else {})
 
     def _setting(self, key: str, study) -> dict:
-        """What the table says of the experiment behind it, and nothing that it does not say."""
+        """What the table says of how an experiment was made, beside what its measures say."""
         experiment = study.experiments[key]
-        model, evaluation = study.models[experiment.model], experiment.evaluation
+        model = study.models[experiment.model]
         arms = [arm for arm in experiment.arms if self.arms is None or arm.name in self.arms]
         flows = {arm.postprocessor: study.postprocessors[arm.postprocessor] for arm in arms}
         return {
-            "guidance": experiment.guidance.title,
             "network": study.networks[model.network].kind,
             "training": model.training.plain() if model.training else None,
             "sampler": experiment.sampler.plain(),
             "pool": experiment.pool.plain(),
-            "arms": {arm.name: {"space": arm.space, "k": arm.k, "train_on": arm.train_on} for arm in arms},
             "flows": [{"steps": f.training.steps, "solver": f.solver.plain()} for f in flows.values()],
-            "manifold_k": evaluation.manifold_k,
-            "manifold_n": evaluation.manifold_n,
-            "copy_quantile": evaluation.copy_quantile,
-            "per_class": evaluation.per_class,
-            "spaces": {name: study.embeddings[name].kind for name in evaluation.spaces},
+            "spaces": {name: study.embeddings[name].kind for name in experiment.evaluation.spaces},
         }
 
     def make(self, job):
@@ -117,8 +116,8 @@ class ImageTable(Table):
         from guidance_study.tables.reporting.images import notes, pivot, summarise
 
         rows, contents = collect(job)
-        summary = summarise(rows, job.params)
-        return summary, pivot(summary, job.params), notes(rows, contents, job.params)
+        summary = summarise(rows, job.params["spec"])
+        return summary, pivot(summary, job.params), notes(rows, contents, job)
 
 
 def paper_values(table: str) -> dict:

@@ -1,5 +1,6 @@
 """Trajectories in numbers: boundary, class, bend, distance to the exact ones (quantifies the paper's Figs. 1 to 3)."""
 
+from collections.abc import Iterator
 from typing import Literal
 
 from pydantic import Field
@@ -7,9 +8,8 @@ from pydantic import Field
 from guidance_study.config.base import Name
 from guidance_study.config.paths import EXACT
 from guidance_study.config.sentences import distinct, known
+from guidance_study.metrics import names
 from guidance_study.tables import Table
-
-METRICS = Literal["boundary", "right_class", "bend", "to_exact", "wasserstein", "farthest"]
 
 
 class PathTable(Table):
@@ -19,7 +19,7 @@ class PathTable(Table):
     paths: list[Name] = Field(min_length=1, description="names in `paths`")
     runs: list[Name] | None = Field(None, min_length=1, description="names of runs; null: all")
     reference: Name = Field("exact", description="the run whose trajectories at scale 1 are the exact conditional ones")
-    metrics: list[METRICS] = Field(min_length=1, description="columns (our guess)")
+    metrics: list[names("paths")] = Field(min_length=1, description="columns (our guess)")
 
     def check(self, at: str, study) -> None:
         """Its names exist."""
@@ -33,16 +33,27 @@ class PathTable(Table):
                 )
         distinct(f"{at}.metrics", self.metrics)
 
+    def asks(self, study) -> Iterator[tuple[tuple, list[str]]]:
+        """(paths, reference) and the metrics that it shows of it."""
+        for name in self.paths:
+            yield (name, self.reference), self.metrics
+
     def needs(self, plan) -> tuple[dict, dict]:
-        """The paths of every entry and seed."""
-        return travelled(plan, self.paths)
+        """The measures of every entry and seed, and the paths themselves, whose recipes say what runs were."""
+        inputs, said = travelled(plan, self.paths)
+        sources = []
+        for source in said["sources"]:
+            role = source["role"].replace("paths/", "measures/")
+            inputs[role] = plan.path_measures(source["paths"], self.reference, source["seed"])
+            sources.append(source | {"role": role})
+        return inputs, said | {"sources": sources}
 
     def make(self, job):
         """(tidy numbers, table, notes)."""
         from guidance_study.tables.reporting.paths import lines, measured, notes
         from guidance_study.tables.reporting.render import framed
 
-        rows = measured(job, self.runs, self.metrics, self.reference)
+        rows = measured(job, self.runs, self.metrics)
         return rows, framed(lines(rows, self.metrics)), notes(rows, job, self.metrics)
 
 
@@ -70,7 +81,7 @@ def of_dimension(at: str, dataset: str, dimension: int, study) -> None:
 
 
 def travelled(plan, names: list[str], seeds: list[int] | None = None) -> tuple[dict, dict]:
-    """Inputs and `sources` over entries of `paths`; for words, what parts were made of and what rules are called."""
+    """Inputs and `sources` over entries of `paths`; for words, what parts were made of."""
     inputs, sources = {}, []
     for name in names:
         for seed in seeds or plan.study.seeds:
@@ -83,5 +94,4 @@ def travelled(plan, names: list[str], seeds: list[int] | None = None) -> tuple[d
         name: {role.removeprefix("part/"): a.params["training"] for role, a in made.items() if role.startswith("part/")}
         for name, made in used.items()
     }
-    rules = {run.guidance.kind: run.guidance.title for name in names for run in plan.study.paths[name].runs.values()}
-    return inputs, {"sources": sources, "parts": parts, "titles": rules}
+    return inputs, {"sources": sources, "parts": parts}

@@ -1,17 +1,16 @@
 """Points judged by the closed form, before and after postprocessing (quantifies the paper's Figs. 4, 5 and S1)."""
 
+from collections.abc import Iterator
 from typing import Literal
 
 from pydantic import Field
 
 from guidance_study.config.base import Name
 from guidance_study.config.sentences import comparable, distinct, known
+from guidance_study.metrics import names
 from guidance_study.tables import Table
 
-METRICS = Literal[
-    "neighbour_mean", "neighbour_median", "neighbour_99", "boundary", "right_class", "wasserstein", "coverage",
-    "effective_targets",
-]  # fmt: skip
+CLAIMED = ("boundary", "coverage", "neighbour_mean", "neighbour_99")  # metrics of which sentences below speak
 COMPARED = ("block_size", "manifold_k")
 
 
@@ -20,7 +19,7 @@ class PointTable(Table):
 
     kind: Literal["points"]
     experiments: list[Name] = Field(min_length=1, description="names in `experiments`, judged by 'exact'")
-    metrics: list[METRICS] = Field(min_length=1, description="columns (our guess)")
+    metrics: list[names("points")] = Field(min_length=1, description="columns (our guess)")
 
     def check(self, at: str, study) -> None:
         """Its names exist."""
@@ -31,6 +30,11 @@ class PointTable(Table):
             f"{at}.experiments",
             {name: {key: getattr(mine, key) for key in COMPARED} for name, mine in evaluations.items()},
         )
+
+    def asks(self, study) -> Iterator[tuple[tuple, list[str]]]:
+        """(experiment, every scale) and the metrics that it shows of it."""
+        for name in self.experiments:
+            yield (name, None), [*self.metrics, *CLAIMED]
 
     def needs(self, plan) -> tuple[dict, dict]:
         """The measures of every experiment and seed."""
@@ -43,9 +47,9 @@ class PointTable(Table):
         from guidance_study.tables.reporting.render import framed
 
         rows, contents = collect(job)
-        summary = summarise(rows[rows["label"].isna()])
+        summary = summarise(rows[rows["label"].isna() & rows["metric"].isin(self.metrics)])
         table = framed(lines(summary, self.metrics, job.params["settings"]))
-        return summary, table, claims(rows, job.params["settings"]) + notes(rows, contents, job.params, self.metrics)
+        return summary, table, claims(rows) + notes(rows, contents, job, self.metrics)
 
 
 def judged_exactly(study) -> list[str]:
@@ -66,7 +70,7 @@ def measured(plan, names: list[str]) -> tuple[dict, dict]:
     for key in names:
         for seed in plan.study.seeds:
             role = f"{key}/{seed}"
-            inputs[role] = plan.point_measures(key, seed)
+            inputs[role] = plan.measures(key, None, seed)
             sources.append({"role": role, "experiment": key, "seed": seed})
     return inputs, {"sources": sources, "settings": {key: described(key, plan.study) for key in names}}
 
@@ -75,21 +79,15 @@ def described(key: str, study) -> dict:
     """What tables and figures say of an experiment."""
     experiment = study.experiments[key]
     model = study.models[experiment.model]
-    guidance = experiment.guidance
-    words = {"guidance": guidance.title}
-    if hasattr(guidance, "classifier"):
-        words["classifier"] = study.classifiers[guidance.classifier].network.kind
-        words["gradient_factor"] = guidance.gradient_factor
     flows = {arm.name: study.postprocessors[arm.postprocessor] for arm in experiment.arms}
-    return words | {
+    return {
         "data": model.dataset,
         "base": {"steps": model.training.steps, "batch": model.training.batch},
         "sampler": experiment.sampler.plain(),
         "pool": experiment.pool.plain(),
-        "arms": {arm.name: {"space": arm.space, "k": arm.k, "train_on": arm.train_on} for arm in experiment.arms},
+        "arms": {arm.name: arm.settings for arm in experiment.arms},
         "flows": {
             name: {"steps": f.training.steps, "batch": f.training.batch, "rtol": f.solver.rtol}
             for name, f in flows.items()
         },
-        "manifold_k": experiment.evaluation.manifold_k,
     }

@@ -1,5 +1,6 @@
 """The paper's Tab. 1: how much nearer to real data postprocessing brings points, the worst ones and all."""
 
+from collections.abc import Iterator
 from typing import Literal
 
 from pydantic import Field
@@ -9,6 +10,9 @@ from guidance_study.config.sentences import distinct, known
 from guidance_study.tables import Table
 from guidance_study.tables.images import paper_values
 from guidance_study.tables.points import judged_exactly, measured
+
+RATIOS = ("ratio_1", "ratio_10", "ratio_all")  # the numbers of a cell, in the paper's order
+BESIDE = ("neighbour_mean", "neighbour_99", "right_class")  # before and after
 
 
 class RatioTable(Table):
@@ -33,6 +37,10 @@ class RatioTable(Table):
         for i, scale in enumerate(self.scales):
             known(f"{at}.scales[{i}]", scale, experiment.evaluation.scales)
 
+    def asks(self, study) -> Iterator[tuple[tuple, list[str]]]:
+        """The experiment, and the metrics that it shows of it."""
+        yield (self.experiment, None), [*RATIOS, *BESIDE]
+
     def needs(self, plan) -> tuple[dict, dict]:
         """The measures of the experiment, every seed; the paper's numbers."""
         inputs, said = measured(plan, [self.experiment])
@@ -45,15 +53,12 @@ class RatioTable(Table):
         from guidance_study.tables.reporting.render import framed
 
         rows, contents = collect(job)
+        rows = rows[rows["metric"].isin([*RATIOS, *BESIDE])]
         summary = summarise(rows)
         table = framed(ratio_lines(summary, self.scales, self.arm, job.params["paper"]))
         reading = (
-            "Ratio: mean distance to the nearest real point of the class, before over after, of the worst 1 % / worst"
-            " 10 % / all generations, the worst by the distance before. The paper's caption is lost; this is our"
-            f" reading of its three numbers. Scales beyond the first are our guess; arm: {self.arm}."
+            "The paper's caption is lost; this is our reading of its three numbers. Scales beyond the first are our"
+            f" guess; arm: {self.arm}."
         )
-        return (
-            summary,
-            table,
-            [reading, *notes(rows, contents, job.params, ["neighbour_mean", "right_class"], [self.arm])],
-        )
+        said = notes(rows, contents, job, [*RATIOS, "neighbour_mean", "right_class"], [self.arm])
+        return summary, table, [reading, *said]

@@ -1,18 +1,26 @@
-"""Trained networks, from an artefact to a callable; and batched inference."""
+"""Trained networks, from an artefact or a file to a callable; and batched inference."""
 
+import json
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from guidance_study.config import seams
+from guidance_study.config.stages import STAGES
 from guidance_study.execution import devices
-from guidance_study.execution.job import Input
+from guidance_study.execution.job import Input, Job
 from guidance_study.support.errors import StudyError
 from guidance_study.support.settings import SETTINGS, setting
+from guidance_study.support.text import canonical
+
+WEIGHTS = "weights.safetensors"  # of an artefact
+ABOUT = "guidance_study"  # the key of such a file's metadata
 
 
 def device() -> torch.device:
@@ -33,14 +41,35 @@ def set_up() -> torch.device:
     return device()
 
 
-def save_weights(state: dict[str, Tensor], path) -> None:
-    """Write a state dict as safetensors."""
-    save_file({name: value.contiguous().cpu() for name, value in state.items()}, path)
+def save_weights(state: dict[str, Tensor], job: Job, stage: str) -> None:
+    """Write the file of weights of a stage's artefact, with all that it takes to build its network in the metadata.
+
+    {stage, params, dataset: its params or null} is canonical JSON under a single key: several would stand in an order
+    that differs between processes, and the bytes are digested.
+    """
+    dataset = job.inputs.get("dataset")
+    about = {"stage": stage, "params": job.params, "dataset": dataset and dataset.params}
+    tensors = {name: value.contiguous().cpu() for name, value in state.items()}
+    save_file(tensors, job.out / WEIGHTS, {ABOUT: canonical(about)})
+
+
+def exported(path: Path) -> Input:
+    """A file of weights by itself, with the recipe {stage, params, dataset} in its metadata. Raises StudyError."""
+    if not path.is_file():
+        raise StudyError(f"'{path}' is not there; name a file of weights, an address, or a name of the configuration")
+    try:
+        with safe_open(path, "pt") as file:
+            recipe = json.loads((file.metadata() or {}).get(ABOUT, "null"))
+    except (OSError, SafetensorError, ValueError) as error:
+        raise StudyError(f"'{path}' is no safetensors file of this package: {error}") from None
+    if not isinstance(recipe, dict) or recipe.get("stage") not in STAGES or not STAGES[recipe["stage"]].trains:
+        raise StudyError(f"'{path}' does not say what network it is of; weights that a study made do")
+    return Input(path, recipe)
 
 
 def state_of(source: Input) -> dict[str, Tensor]:
-    """The state dict of an artefact with weights."""
-    return load_file(source.path / "weights.safetensors")
+    """The state dict of an artefact with weights, or of a file of weights."""
+    return load_file(source.path if source.path.is_file() else source.path / WEIGHTS)
 
 
 def placed(network: nn.Module) -> nn.Module:
@@ -60,6 +89,22 @@ def load_classifier(source: Input) -> nn.Module:
     params = source.params
     spec, noisy = seams.parse("networks", params["network"]), params["process"] is not None
     return frozen(spec.build(tuple(params["shape"]), params["classes"], noisy), state_of(source))
+
+
+def load_network(source: Input) -> nn.Module:
+    """The network of a `denoiser` artefact, network(x, time, label)."""
+    return frozen(_built(source.params), state_of(source))
+
+
+def load_flow(source: Input) -> tuple[nn.Module, float]:
+    """The network of a `postprocessor` artefact and the size of its output: what `rectified_flow.velocity` takes."""
+    state = state_of(source)
+    scale = float(state.pop("output_scale"))
+    return frozen(_built(source.params), state), scale
+
+
+def _built(params: dict) -> nn.Module:
+    return seams.parse("networks", params["network"]).build(tuple(params["shape"]), params["rows"])
 
 
 def batches(n: int, size: int | None = None, most: int | None = None) -> Iterator[tuple[int, int]]:

@@ -13,7 +13,8 @@ from torch import Tensor
 from guidance_study.datasets import spec_of
 from guidance_study.datasets.mixtures import Mixture
 from guidance_study.execution.job import Input
-from guidance_study.processes.ddpm import DDPM, Denoiser
+from guidance_study.processes import Denoiser
+from guidance_study.processes.ddpm import DDPM
 
 ROWS = 256  # points at a time: times 2032 components in float64 that is 4 MiB, which a processor's cache holds
 
