@@ -30,9 +30,10 @@ except StudyError as error:
     raise WorkflowError(str(error)) from None
 
 if workflow.is_main_process:
-    warn_of_changed_code()
-    if not workflow.dryrun:
-        book.publish()
+    try:
+        book.prepare(workflow.dryrun)
+    except StudyError as error:
+        raise WorkflowError(str(error)) from None
 
 
 wildcard_constraints:
@@ -42,6 +43,13 @@ wildcard_constraints:
 onstart:
     try:
         book.start()
+    except StudyError as error:
+        raise WorkflowError(str(error)) from None
+
+
+onsuccess:
+    try:
+        book.repeat(sys.argv)
     except StudyError as error:
         raise WorkflowError(str(error)) from None
 

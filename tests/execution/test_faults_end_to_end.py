@@ -110,7 +110,7 @@ def durations(said: str, made: dict[str, dict]) -> dict[str, float]:
 
 def checkpoint(folder: Path, address: str) -> int:
     """Steps done in the newest checkpoint of an artefact; 0 without any."""
-    found = (folder / "results" / ".checkpoints" / address).glob("step-*.pt")
+    found = (folder / "results" / ".checkpoints" / address).glob("*/step-*.pt")
     return max((int(path.stem.removeprefix("step-")) for path in found), default=0)
 
 

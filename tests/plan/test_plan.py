@@ -7,8 +7,9 @@ import time
 import pytest
 from conftest import TOP, merge, parse, read
 from guidance_study.plan.plan import Plan
-from guidance_study.plan.recipes import canonical, recipe_key
+from guidance_study.plan.recipes import recipe_key
 from guidance_study.store.lineage import status
+from guidance_study.support.text import canonical
 
 
 def addresses(plan: Plan, *stages: str) -> set[str]:

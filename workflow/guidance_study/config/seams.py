@@ -27,6 +27,9 @@ SEAMS = {
 }
 
 
+parsed: set[str] = set()  # kinds that recipes were parsed to, as units of code: what ran must be part of an address
+
+
 class Kind(Spec):
     """What the abstract class of a seam derives from: it declares abstract methods, and attributes as ClassVars."""
 
@@ -79,6 +82,7 @@ def choice(package: str, base: str | None = None):
 
 def parse(package: str, params: dict) -> Kind:
     """A recipe's parameters as the validated Spec of their kind. SeamError: there is no such kind."""
+    parsed.add(f"{package.replace('.', '/')}/{params['kind']}")
     if params["kind"] not in kinds(package):
         raise SeamError(f"{package} have no kind '{params['kind']}'; there are {', '.join(kinds(package))}")
     return kinds(package)[params["kind"]].model_validate(params)

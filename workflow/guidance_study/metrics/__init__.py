@@ -55,7 +55,6 @@ class Metric(seams.Kind):
     columns: ClassVar[tuple[Column, ...]]  # the numbers; configurations call them by name
     meaning: ClassVar[str] = ""  # a sentence below tables; its {names} are filled with the metric's fields
     states: ClassVar[tuple[str | None, ...]] = SETS
-    version: ClassVar[int] = 1  # raise it when the numbers change: stored ones are then measured anew
 
     @classmethod
     def called(cls) -> str:
@@ -64,14 +63,14 @@ class Metric(seams.Kind):
 
     @classmethod
     def recipe(cls, given: dict) -> dict:
-        """What a recipe says of this metric: kind, version, and its fields out of `given`."""
+        """What a recipe says of this metric: kind, and its fields out of `given`."""
         fields = {name: given[name] for name in cls.model_fields if name in given}
-        return {**cls.model_validate({**fields, "kind": cls.called()}).plain(), "version": cls.version}
+        return cls.model_validate({**fields, "kind": cls.called()}).plain()
 
     @staticmethod
     def of_recipe(recipe: dict) -> Metric:
         """The metric that a recipe speaks of."""
-        return seams.parse("metrics", {key: value for key, value in recipe.items() if key != "version"})
+        return seams.parse("metrics", recipe)
 
     @abstractmethod
     def measure(self, one: Any, real: Any) -> Iterator[Row]:

@@ -5,7 +5,7 @@ from functools import wraps
 
 from guidance_study.config.base import Spec
 from guidance_study.config.study import Study
-from guidance_study.plan import base, embedding, generating, measuring, postprocessing
+from guidance_study.plan import base, code, embedding, generating, measuring, postprocessing
 from guidance_study.plan.recipes import Artefact
 from guidance_study.sources.rawfiles import RawFile
 
@@ -53,6 +53,7 @@ class Plan:
         self._outside: dict[str, Callable] = {}  # address -> says what it lacks from outside, if anything
         self.targets = {name: self.table(name) for name in study.tables}
         self.targets |= {name: self.figure(name) for name in study.figures}
+        code.present().keep()
 
     def table(self, name: str) -> Artefact:
         """A table of the configuration."""

@@ -23,7 +23,7 @@ from guidance_study.guidance import Batch, Guidance
 from guidance_study.guidance import Model as Denoiser
 from guidance_study.networks.models import batches, exported, load_classifier, load_flow, load_network, set_up
 from guidance_study.plan.plan import Plan
-from guidance_study.plan.recipes import Artefact, shown
+from guidance_study.plan.recipes import Artefact
 from guidance_study.processes import Process
 from guidance_study.processes.rectified_flow import velocity
 from guidance_study.processes.samplers import Guided, Sampler
@@ -33,6 +33,7 @@ from guidance_study.store.artefacts import RESULTS, Store
 from guidance_study.support.errors import StudyError
 from guidance_study.support.randomness import Draws
 from guidance_study.support.settings import BASE
+from guidance_study.support.text import shown
 
 TRAINING = tuple(name for name, stage in STAGES.items() if stage.trains)
 Labels = int | Sequence[int] | Tensor | None  # the class of every sample, or of each; None: classes in turn

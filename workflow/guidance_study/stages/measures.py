@@ -2,8 +2,8 @@
 
 One job computes all metrics of its sets, since reading the sets, their features and their neighbours costs more than
 most metrics do. Their list is part of the recipe, so that a new metric gives a new address. Its job then takes from
-finished artefacts that differ in this list alone the values of the metrics, with their versions and parameters, that
-both have, and computes the others. A value follows from recipes and bytes that were verified, so that it is the same
+finished artefacts that differ in this list alone the values of the metrics, with their code and parameters, that both
+have, and computes the others. A value follows from recipes and bytes that were verified, so that it is the same
 in both, to the last bit. An artefact for each metric would need no such copying, and a job for each metric.
 """
 
@@ -11,13 +11,12 @@ import contextlib
 import json
 from collections.abc import Iterator
 
-from guidance_study.config.stages import STAGES
 from guidance_study.execution.job import Job
 from guidance_study.metrics import Metric
 from guidance_study.metrics.sets import images, paths, points
-from guidance_study.plan.recipes import canonical
 from guidance_study.store.artefacts import DamagedArtefact, Store
 from guidance_study.support.progress import log
+from guidance_study.support.text import canonical
 
 SETS = {"images": images.Sets, "points": points.Sets, "paths": paths.Sets}
 
@@ -52,28 +51,39 @@ def make(job: Job) -> None:
 
 def stored(job: Job) -> tuple[dict[str, list[dict]], dict[str, str]]:
     """Rows of the asked metrics that finished artefacts have, by kind; and the addresses of these artefacts."""
-    wanted = {canonical(recipe): recipe["kind"] for recipe in job.params["metrics"]}
+    wanted = {_said(recipe, job.code): recipe["kind"] for recipe in job.params["metrics"]}
     rows, sources = {}, {}
-    for address, recipes, content in _alike(job):
-        for recipe in recipes:
-            kind = wanted.get(canonical(recipe))
+    for address, made, content in _alike(job):
+        for recipe in made["params"]["metrics"]:
+            kind = wanted.get(_said(recipe, made["code"]))
             if kind and kind not in rows:
                 names = {column.name for column in Metric.of_recipe(recipe).columns}
                 rows[kind], sources[kind] = [row for row in content if row["metric"] in names], address
     return rows, sources
 
 
-def _alike(job: Job) -> Iterator[tuple[str, list[dict], list[dict]]]:
-    """Address, metrics and rows of the finished artefacts whose recipe differs from the job's in the metrics alone."""
+def _said(recipe: dict, code: dict[str, str]) -> str:
+    """What a metric's numbers follow from beside the sets: its parameters and its code."""
+    return canonical([recipe, code[f"metrics/{recipe['kind']}"]])
+
+
+def _shared(params: dict, code: dict[str, str]) -> tuple[dict, dict]:
+    """Parameters and code that all metrics share."""
+    return params | {"metrics": []}, {unit: code[unit] for unit in code if not unit.startswith("metrics/")}
+
+
+def _alike(job: Job) -> Iterator[tuple[str, dict, list[dict]]]:
+    """Address, recipe and rows of the finished artefacts, made from the same bytes, that differ in the metrics alone."""
     folder = next(job.inputs[role].path for role in ("samples", "paths") if role in job.inputs)
     label, store = folder.name.rsplit("-", 1)[0], Store(folder.parents[1])  # artefacts are called as what they measure
     inputs = {role: "/".join(source.path.parts[-2:]) for role, source in job.inputs.items()}
-    same = {"stage": "measures", "version": STAGES["measures"].version, "params": job.params, "inputs": inputs}
+    read = {inputs[role]: source.content for role, source in job.inputs.items()}
     for path in sorted((store.root / "measures").glob(f"{label}-*/manifest.json")):
         address = f"measures/{path.parent.name}"
         with contextlib.suppress(DamagedArtefact):
-            recipe = store.manifest(address)["recipe"]
-            metrics = recipe["params"].get("metrics")
-            if recipe | {"params": recipe["params"] | {"metrics": job.params["metrics"]}} == same:
+            manifest = store.manifest(address)
+            recipe = manifest["recipe"]
+            same = _shared(recipe["params"], recipe.get("code", {})) == _shared(job.params, job.code)
+            if same and recipe["inputs"] == inputs and manifest["inputs"] == read:
                 content = json.loads((store.open(address) / "measures.json").read_text(encoding="utf-8"))
-                yield address, metrics, content["rows"]
+                yield address, recipe, content["rows"]

@@ -10,7 +10,7 @@ from guidance_study.config.base import Name, Scales
 from guidance_study.config.experiments import EVALUATOR
 from guidance_study.config.sentences import comparable, distinct, known
 from guidance_study.metrics import names
-from guidance_study.plan.recipes import shown
+from guidance_study.support.text import shown
 from guidance_study.tables import Table
 
 PAPER = Path(__file__).parents[2] / "paper_values.yaml"

@@ -20,10 +20,10 @@ from torch import Tensor, nn
 
 from guidance_study.execution.devices import undivided
 from guidance_study.execution.distributed import Group, joined
-from guidance_study.plan.recipes import canonical
 from guidance_study.support.errors import StudyError
 from guidance_study.support.progress import log, track
 from guidance_study.support.settings import setting
+from guidance_study.support.text import canonical
 from guidance_study.training import checkpoints
 from guidance_study.training.dropout import Draws, keyed
 

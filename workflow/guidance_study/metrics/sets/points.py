@@ -13,8 +13,8 @@ from guidance_study.metrics.oracle.boundary import Boundary
 from guidance_study.metrics.sets import Real
 from guidance_study.neighbours.retrieval import Space, retrieved
 from guidance_study.networks.models import set_up
-from guidance_study.plan.recipes import canonical
 from guidance_study.store.rows import scale_of
+from guidance_study.support.text import canonical
 
 
 class RealPoints(Real):

@@ -15,9 +15,9 @@ from guidance_study.config import seams
 from guidance_study.config.stages import STAGES
 from guidance_study.execution import devices
 from guidance_study.execution.job import Input, Job
-from guidance_study.plan.recipes import canonical
 from guidance_study.support.errors import StudyError
 from guidance_study.support.settings import SETTINGS, setting
+from guidance_study.support.text import canonical
 
 WEIGHTS = "weights.safetensors"  # of an artefact
 ABOUT = "guidance_study"  # the key of such a file's metadata

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from guidance_study.plan.recipes import shown
+from guidance_study.support.text import shown
 
 
 def printed(paper: dict, state: str, space: str, k, scale: float, outside: bool) -> float | None:

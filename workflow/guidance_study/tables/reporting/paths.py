@@ -11,7 +11,7 @@ from guidance_study.metrics import columns, meanings
 from guidance_study.metrics.sets.paths import Travelled
 from guidance_study.metrics.to_exact import rms
 from guidance_study.metrics.wasserstein import projected, wasserstein
-from guidance_study.plan.recipes import shown
+from guidance_study.support.text import shown
 from guidance_study.tables.reporting import collect, recipes, title_of
 from guidance_study.tables.reporting.points import Claim
 from guidance_study.tables.reporting.render import number

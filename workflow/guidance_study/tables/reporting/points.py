@@ -3,7 +3,7 @@
 import pandas as pd
 
 from guidance_study.metrics import columns, meanings
-from guidance_study.plan.recipes import shown
+from guidance_study.support.text import shown
 from guidance_study.tables.reporting import SETTINGS, arms_of, recipes, title_of
 from guidance_study.tables.reporting.render import number
 
