@@ -1,13 +1,14 @@
 """Experiments: what is sampled, postprocessed and measured. What is shown of them: tables/ and figures/."""
 
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
 from guidance_study.config.base import Name, PositiveInt, Scales, Spec
+from guidance_study.config.choices import AnyGuidance
 from guidance_study.config.paths import EXACT
-from guidance_study.config.seams import choice
 from guidance_study.config.training import SamplerSpec
+from guidance_study.support.params import Params
 
 EVALUATOR = "evaluator"  # the space of the evaluation classifier's features
 
@@ -61,7 +62,7 @@ class Arm(Spec):
         return f"{self.space}_k{self.k}" + ("_own" if self.train_on == "own_scale" else "")
 
     @property
-    def settings(self) -> dict:
+    def settings(self) -> Params:
         """What tables and figures say of this arm; stored with what is measured of it."""
         return {"name": self.name, "space": self.space, "k": self.k, "train_on": self.train_on}
 
@@ -70,7 +71,7 @@ class Experiment(Spec):
     """A guided base model, its postprocessing arms, and how they are evaluated."""
 
     model: Name = Field(description="name in `models`")
-    guidance: choice("guidance") = Field(description="the guidance rule")
+    guidance: AnyGuidance = Field(description="the guidance rule")
     sampler: SamplerSpec = Field(description="how the base model is sampled")
     pool: Pool = Field(description="generations that postprocessors learn from")
     evaluation: Evaluation = Field(description="generations that are measured")
@@ -91,7 +92,7 @@ class Experiment(Spec):
         return self.evaluator == EXACT
 
     @model_validator(mode="after")
-    def _arms_differ(self):
+    def _arms_differ(self) -> Self:
         names = [arm.name for arm in self.arms]
         for name in names:
             if names.count(name) > 1:

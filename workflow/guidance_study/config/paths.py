@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from guidance_study.config.base import Name, PositiveInt, Scales, Spec
-from guidance_study.config.seams import choice
+from guidance_study.config.choices import AnyGuidance
 from guidance_study.config.training import Sampler
 
 EXACT = "exact"  # in the place of a model, a classifier or an evaluator: the closed form of the dataset's mixture
@@ -13,7 +13,7 @@ class Run(Spec):
     """One way to generate: a denoiser, a guidance rule (and in it a classifier), scales."""
 
     eps: Name = Field(description="a name in `parts`, or 'exact': the mixture's own eps")
-    guidance: choice("guidance") = Field(description="the rule; its classifier is a name in `parts`, or 'exact'")
+    guidance: AnyGuidance = Field(description="the rule; its classifier is a name in `parts`, or 'exact'")
     scales: Scales = Field(description="guidance scales (paper: 1 among them; the others are our guess)")
     steps: PositiveInt | None = Field(None, description="sampling steps; null: the sampler's (our guess)")
 

@@ -9,7 +9,8 @@ in both, to the last bit. An artefact for each metric would need no such copying
 
 import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from guidance_study.config.stages import STAGES
 from guidance_study.execution.job import Job
@@ -19,7 +20,7 @@ from guidance_study.plan.recipes import canonical
 from guidance_study.store.artefacts import DamagedArtefact, Store
 from guidance_study.support.progress import log
 
-SETS = {"images": images.Sets, "points": points.Sets, "paths": paths.Sets}
+SETS: dict[str, Callable[[Job], Any]] = {"images": images.Sets, "points": points.Sets, "paths": paths.Sets}
 
 
 def make(job: Job) -> None:
@@ -72,7 +73,7 @@ def _alike(job: Job) -> Iterator[tuple[str, list[dict], list[dict]]]:
     for path in sorted((store.root / "measures").glob(f"{label}-*/manifest.json")):
         address = f"measures/{path.parent.name}"
         with contextlib.suppress(DamagedArtefact):
-            recipe = store.manifest(address)["recipe"]
+            recipe = store.read(path)["recipe"]
             metrics = recipe["params"].get("metrics")
             if recipe | {"params": recipe["params"] | {"metrics": job.params["metrics"]}} == same:
                 content = json.loads((store.open(address) / "measures.json").read_text(encoding="utf-8"))

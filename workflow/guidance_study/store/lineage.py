@@ -14,7 +14,9 @@ from guidance_study.support.errors import StudyError
 
 def status(plan: Plan, targets: list[str], results: Path) -> Iterator[str]:
     """A line for each artefact of the targets, in order of making; then jobs, sizes, what is missing, and counts."""
-    store, states, lacking, size = Store(results), {}, {}, 0
+    store, size = Store(results), 0
+    states: dict[str, str] = {}  # of each artefact
+    lacking: dict[str, int] = {}  # what is missing -> artefacts that lack it
     for artefact in plan.ancestors(targets):
         state, why = _state(plan, artefact, store, states)
         states[artefact.address] = state
