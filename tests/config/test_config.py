@@ -95,6 +95,13 @@ def test_a_mistake_is_one_sentence(parsed, mistake):
         assert part in message, message
 
 
+def test_neighbours_in_a_classifier_s_space_where_nothing_judges(default, parsed):
+    """Only figures show such an experiment: there is no evaluator whose network could be the space's."""
+    unjudged = default["experiments"]["digits_cfg"] | {"evaluator": None}
+    assert any(arm["space"] == "features" for arm in unjudged["arms"])
+    assert parsed({"experiments": {"unjudged": unjudged}}).experiments["unjudged"].evaluator is None
+
+
 def test_the_same_name_twice_in_a_file(tmp_path):
     path = tmp_path / "c.yaml"
     path.write_text("tables:\n  a: {}\n  b: {}\n  a: {}\n")

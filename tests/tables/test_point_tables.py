@@ -120,3 +120,21 @@ def test_growth_along_paths_names_the_run_where_it_fails():
     )
     (said,) = growth(values)
     assert "in 1 of 2 cases; NOT for line, free, seed 3, 2 to 5." in said
+
+
+def test_a_base_with_weights_from_outside_is_said_to_be_one(parsed):
+    from guidance_study.tables.points import described
+    from guidance_study.tables.reporting.points import setting_text
+
+    weights = {"training": None, "weights": {"path": "fractal.safetensors"}}
+    study = parsed({"models": {"fractal_c": weights}})
+    assert setting_text(described("fractal_c_cfg", study), None).startswith("base with weights from outside; ddim")
+
+
+def test_parts_with_weights_from_outside_are_said_to_be_so(tmp_path):
+    from guidance_study.execution.job import Job
+    from guidance_study.tables.reporting.paths import learned
+
+    parts = {"gauss": {"conditional": None, "linear": {"steps": 7, "batch": 3}}}
+    job = Job({"parts": parts}, {}, tmp_path, tmp_path)
+    assert learned(job)[1] == "Learned parts: conditional, weights from outside; linear, 7 steps of batch 3."

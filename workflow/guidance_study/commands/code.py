@@ -4,15 +4,17 @@ A unit is a stage or a kind: stages/samples, guidance/classifier_free. What is m
 by itself; `same` is for an edit that cannot change a result, so that the old addresses stay.
 """
 
+from argparse import ArgumentParser, Namespace
 
-def arguments(parser) -> None:
+
+def arguments(parser: ArgumentParser) -> None:
     """What may follow it on the command line."""
     parser.add_argument("same", nargs="?", choices=["same"], help="record that UNITs give the same results")
     parser.add_argument("unit", nargs="*", metavar="UNIT", help="as listed without arguments")
     parser.add_argument("--since", default="HEAD", metavar="COMMIT", help="the code to compare with (default: HEAD)")
 
 
-def run(options) -> int:
+def run(options: Namespace) -> int:
     from guidance_study.plan import code
 
     with code.at_commit(options.since) as before:

@@ -1,15 +1,17 @@
 """Make some targets in this one process, without Snakemake."""
 
+from argparse import ArgumentParser, Namespace
+
 from guidance_study.commands.shared import planned, takes_configuration, takes_targets
 
 
-def arguments(parser) -> None:
+def arguments(parser: ArgumentParser) -> None:
     """What may follow it on the command line."""
     takes_targets(parser)
     takes_configuration(parser)
 
 
-def run(options) -> int:
+def run(options: Namespace) -> int:
     from guidance_study.execution import jobs
     from guidance_study.execution.rulebook import export_settings
     from guidance_study.sources.rawfiles import export_places

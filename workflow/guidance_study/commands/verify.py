@@ -1,12 +1,14 @@
 """Recompute the digests of artefacts; name what is damaged or stale and exit with 1 if anything is."""
 
+from argparse import ArgumentParser, Namespace
 
-def arguments(parser) -> None:
+
+def arguments(parser: ArgumentParser) -> None:
     """What may follow it on the command line."""
     parser.add_argument("address", nargs="*", help="addresses below results (default: all)")
 
 
-def run(options) -> int:
+def run(options: Namespace) -> int:
     from guidance_study.store.artefacts import Store
     from guidance_study.store.publishing import damages as published_damages
     from guidance_study.store.stale import problems

@@ -1,11 +1,12 @@
 """What every configuration model shares."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from guidance_study.sources.rawfiles import UNPINNED, is_sha256
+from guidance_study.support.params import Params
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]  # names become rule, file and directory names
 Colour = Annotated[str, Field(pattern=r"^#[0-9A-Fa-f]{6}$")]
@@ -33,7 +34,7 @@ class Spec(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _known_keys(cls, data):
+    def _known_keys(cls, data: Any) -> Any:
         """Name what is allowed when a key is unknown; pydantic's own message does not."""
         if isinstance(data, dict):
             for key in data:
@@ -42,6 +43,6 @@ class Spec(BaseModel):
                     raise PydanticCustomError("unknown_key", "unknown", {"key": str(key), "allowed": allowed})
         return data
 
-    def plain(self) -> dict:
+    def plain(self) -> Params:
         """The validated values as plain JSON types, defaults included: what goes into a recipe."""
         return self.model_dump(mode="json")

@@ -1,12 +1,13 @@
 """Experiments: what is sampled, postprocessed and measured. What is shown of them: tables/ and figures/."""
 
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
 from guidance_study.config.base import Name, PositiveInt, Scales, Spec
+from guidance_study.config.choices import AnyGuidance, AnySampler
 from guidance_study.config.paths import EXACT
-from guidance_study.config.seams import choice
+from guidance_study.support.params import Params
 
 EVALUATOR = "evaluator"  # the space of the evaluation classifier's features
 
@@ -60,7 +61,7 @@ class Arm(Spec):
         return f"{self.space}_k{self.k}" + ("_own" if self.train_on == "own_scale" else "")
 
     @property
-    def settings(self) -> dict:
+    def settings(self) -> Params:
         """What tables and figures say of this arm; stored with what is measured of it."""
         return {"name": self.name, "space": self.space, "k": self.k, "train_on": self.train_on}
 
@@ -69,8 +70,8 @@ class Experiment(Spec):
     """A guided base model, its postprocessing arms, and how they are evaluated."""
 
     model: Name = Field(description="name in `models`")
-    guidance: choice("guidance") = Field(description="the guidance rule")
-    sampler: choice("processes.samplers") = Field(description="how the base model is sampled")
+    guidance: AnyGuidance = Field(description="the guidance rule")
+    sampler: AnySampler = Field(description="how the base model is sampled")
     pool: Pool = Field(description="generations that postprocessors learn from")
     evaluation: Evaluation = Field(description="generations that are measured")
     arms: list[Arm] = Field(description="postprocessing arms; may be empty")
@@ -90,7 +91,7 @@ class Experiment(Spec):
         return self.evaluator == EXACT
 
     @model_validator(mode="after")
-    def _arms_differ(self):
+    def _arms_differ(self) -> Self:
         names = [arm.name for arm in self.arms]
         for name in names:
             if names.count(name) > 1:

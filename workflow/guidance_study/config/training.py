@@ -1,11 +1,11 @@
 """Solvers, optimisation, and what is trained with them."""
 
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
 from guidance_study.config.base import Name, PositiveFloat, PositiveInt, Spec
-from guidance_study.config.seams import choice
+from guidance_study.config.choices import AnyClassifierNetwork
 from guidance_study.config.weights import Weights
 
 
@@ -47,7 +47,7 @@ class Training(Spec):
     )
 
     @model_validator(mode="after")
-    def _warmup_fits(self):
+    def _warmup_fits(self) -> Self:
         if self.warmup >= self.steps:
             raise ValueError(f"warmup {self.warmup} must be below steps {self.steps}")
         return self
@@ -74,7 +74,7 @@ class Model(Spec):
     weights: Weights | None = Field(None, description="pretrained weights in place of training (paper, Tab. 2)")
 
     @model_validator(mode="after")
-    def _one_source(self):
+    def _one_source(self) -> Self:
         if (self.training is None) == (self.weights is None):
             raise ValueError("a model needs either 'training' or 'weights', and not both")
         return self
@@ -84,7 +84,7 @@ class Classifier(Spec):
     """A classifier: noisy (for guidance, sees x_t and t) where a process is named, else clean."""
 
     dataset: Name = Field(description="name in `datasets`")
-    network: choice("networks", "ClassifierNetwork") = Field(description="its network, written out")
+    network: AnyClassifierNetwork = Field(description="its network, written out")
     process: Name | None = Field(None, description="name in `processes` whose noise it sees; null: clean images")
     training: Training = Field(description="how it is trained")
     seed: int | None = Field(

@@ -78,7 +78,8 @@ def _merged(job: Job) -> list:
     said.sort(key=lambda pair: pair[0]["rows"])
     first, marker = said[0]
     source, shape = marker.parent / first["name"], tuple(first["shape"])
-    start, done, facts = _header_bytes(shape), 0, []
+    start, done = _header_bytes(shape), 0
+    facts: list = []
     with source.open("rb") as stream:
         for content, marker in said:
             a, b = content["rows"]

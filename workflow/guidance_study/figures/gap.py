@@ -1,12 +1,17 @@
 """How far the two sides of Eq. (4) are apart, learned parts replaced by exact ones one at a time."""
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
 from guidance_study.config.base import Colour, Name
 from guidance_study.figures import Figure
 from guidance_study.tables.pairs import PairsSpec
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Drawing
+
+    from guidance_study.execution.job import Job
 
 MARKERS = "osD^vP"
 ROUNDING = 1e-10  # below it a distance is rounding error, and shown apart
@@ -21,7 +26,7 @@ class GapFigure(PairsSpec, Figure):
         ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#8C6D1F"], min_length=6, description="of the data"
     )
 
-    def draw(self, job):
+    def draw(self, job: "Job") -> "Drawing":
         """The matplotlib figure."""
         from guidance_study.figures import style
         from guidance_study.tables.reporting.paths import gaps

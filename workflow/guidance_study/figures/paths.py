@@ -1,6 +1,6 @@
 """Trajectories over t, the classifier's boundary among them, and where they end (paper, Figs. 1, 2a, 2b and 3)."""
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
@@ -9,6 +9,13 @@ from guidance_study.config.paths import EXACT
 from guidance_study.config.sentences import distinct, known
 from guidance_study.figures import Figure
 from guidance_study.tables.paths import known_runs, of_dimension, travelled
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Drawing
+
+    from guidance_study.config.study import Study
+    from guidance_study.execution.job import Job
+    from guidance_study.plan.plan import Plan
 
 GRID = 401  # points along x on which a classifier's boundary is sought
 
@@ -24,7 +31,7 @@ class PathsFigure(Figure):
     shown: PositiveInt = Field(40, description="trajectories drawn of each class (our guess)")
     colours: list[Colour] = Field(["#0072B2", "#E69F00"], min_length=2, description="of the classes")
 
-    def check(self, at: str, study) -> None:
+    def check(self, at: str, study: "Study") -> None:
         """Its names exist, and its rows and columns fit."""
         known_runs(at, self.paths, self.runs, study)
         single = "scales" if self.columns == "data" else "runs"
@@ -37,7 +44,7 @@ class PathsFigure(Figure):
                 for i, scale in enumerate(self.scales):
                     known(f"{at}.scales[{i}]", scale, study.paths[name].runs[run].scales)
 
-    def needs(self, plan) -> tuple[dict, dict]:
+    def needs(self, plan: "Plan") -> tuple[dict, dict]:
         """The paths of the first seed and the classifiers that guide in them."""
         inputs, said = travelled(plan, self.paths, plan.study.seeds[:1])
         for name in self.paths:
@@ -48,7 +55,7 @@ class PathsFigure(Figure):
                     inputs[f"classifier/{name}/{role}"] = parts[f"part/{role}"]
         return inputs, said
 
-    def draw(self, job):
+    def draw(self, job: "Job") -> "Drawing":
         """The matplotlib figure."""
         from guidance_study.figures import style
         from guidance_study.tables.reporting.paths import read
@@ -100,7 +107,7 @@ class PathsFigure(Figure):
     def _data_title(self, entry) -> str:
         return f"means ±{float(entry.oracle.means.abs().max()):g}"
 
-    def _panel(self, axis, job, entry, run: str, scale: float, reach: float) -> None:
+    def _panel(self, axis, job: "Job", entry, run: str, scale: float, reach: float) -> None:
         import numpy as np
         from matplotlib.collections import LineCollection
 
@@ -116,7 +123,7 @@ class PathsFigure(Figure):
         axis.set_xticks([1000, 500, 0] if times[0] == 1000 else [int(times[0]), 0])
         self._ends(axis, entry, paths[-1], reach)
 
-    def _boundary(self, axis, job, entry, run: str, times, reach: float) -> None:
+    def _boundary(self, axis, job: "Job", entry, run: str, times, reach: float) -> None:
         """p(c | x_t) = 1/2 in the plane of t and x: of the guiding classifier, or where none guides the data's own."""
         import numpy as np
         import torch
@@ -127,15 +134,15 @@ class PathsFigure(Figure):
         role = entry.run(run)["guidance"].get("classifier", EXACT)
         process = seams.parse("processes", entry.params["process"])
         if role == EXACT:
-            classify, kind = entry.oracle.classifier(process), {"dtype": torch.float64}
+            classify, kind, where = entry.oracle.classifier(process), torch.float64, torch.device("cpu")
         else:
             classify = load_classifier(job.inputs[f"classifier/{entry.name}/{role}"])
-            kind = {"dtype": torch.float32, "device": device()}
+            kind, where = torch.float32, device()
         x, ratio = np.linspace(-reach, reach, GRID), []
         with torch.no_grad():
             for step in np.maximum(times - 1, 0).tolist():
-                t = torch.full((GRID,), step, device=kind.get("device"))
-                logits = classify(torch.from_numpy(x)[:, None].to(**kind), process.time(t))
+                t = torch.full((GRID,), step, device=where)
+                logits = classify(torch.from_numpy(x)[:, None].to(where, kind), process.time(t))
                 ratio.append((logits[:, 1] - logits[:, 0]).cpu().numpy())
         axis.contour(times, x, np.stack(ratio, 1), levels=[0], colors="black", linewidths=1, linestyles="dashed")
 

@@ -12,9 +12,11 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args
 
 from guidance_study.config import seams
+from guidance_study.config.choices import Late
 
 if TYPE_CHECKING:
     import numpy as np
@@ -59,7 +61,7 @@ class Metric(seams.Kind):
     @classmethod
     def called(cls) -> str:
         """Its kind."""
-        return cls.model_fields["kind"].annotation.__args__[0]
+        return str(get_args(cls.model_fields["kind"].annotation)[0])
 
     @classmethod
     def recipe(cls, given: dict) -> dict:
@@ -87,7 +89,7 @@ class Metric(seams.Kind):
 class ImageMetric(Metric):
     """Of images: features with those of real images, in each space and for each part of the real data."""
 
-    of = ("images",)
+    of: ClassVar[tuple[str, ...]] = ("images",)
 
     @abstractmethod
     def compare(self, features: np.ndarray, seen: Seen, part: str) -> float | dict[str, float]:
@@ -104,7 +106,7 @@ class ImageMetric(Metric):
 class PointMetric(Metric):
     """Of points whose distribution is known: from a number a point, of which the column shows the mean."""
 
-    of = ("points",)
+    of: ClassVar[tuple[str, ...]] = ("points",)
 
     @abstractmethod
     def each(self, one: Points, real: RealPoints) -> np.ndarray:
@@ -126,7 +128,7 @@ class PointMetric(Metric):
 class ClassMetric(Metric):
     """Of points whose distribution is known, class by class; the number for all classes is the mean."""
 
-    of = ("points",)
+    of: ClassVar[tuple[str, ...]] = ("points",)
 
     @abstractmethod
     def of_class(self, x: np.ndarray, real: RealPoints, label: int) -> float:
@@ -145,7 +147,7 @@ class ClassMetric(Metric):
 class PathMetric(Metric):
     """Of trajectories: one number for all classes."""
 
-    of = ("paths",)
+    of: ClassVar[tuple[str, ...]] = ("paths",)
 
     @abstractmethod
     def of_paths(self, one: Trajectories) -> float | None:
@@ -170,9 +172,14 @@ def metrics_of(subject: str) -> dict[str, type[Metric]]:
     return found
 
 
-def names(subject: str) -> Any:
-    """The type of a configuration value that is the name of a metric's column."""
+def _names(subject: str) -> Any:
     return Literal[tuple(metrics_of(subject))]
+
+
+# Types of configuration values that are the name of a metric's column.
+ImageMetricName = Annotated[str, Late(partial(_names, "images"))]
+PointMetricName = Annotated[str, Late(partial(_names, "points"))]
+PathMetricName = Annotated[str, Late(partial(_names, "paths"))]
 
 
 def columns(subject: str) -> dict[str, Column]:

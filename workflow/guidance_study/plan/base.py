@@ -47,7 +47,7 @@ def _rows(plan: "Plan", model: Model, classes: int) -> int:
     """Class rows of a network: one more for "no class" where it may be asked for."""
     if not model.conditional:
         return 0
-    return classes + plan.study.networks[model.network].null_rows(model.class_dropout)
+    return classes + int(plan.study.networks[model.network].null_rows(model.class_dropout))
 
 
 def classifier(plan: "Plan", name: str, seed: int) -> Artefact:

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from guidance_study.plan.recipes import Artefact
+from guidance_study.support.params import Params
 
 if TYPE_CHECKING:
     from guidance_study.plan.plan import Plan
@@ -29,7 +30,7 @@ def statistics(plan: "Plan", features: Artefact) -> Artefact:
 
 def within(
     plan: "Plan", space: str, seed: int, samples: Artefact, dataset: Artefact, at: str = ""
-) -> tuple[dict, dict[str, Artefact]]:
+) -> tuple[Params, dict[str, Artefact]]:
     """An embedding as recipe parameters; as inputs its features, or the network that they are computed with.
 
     `at` ends the inputs' roles, where there are several spaces.

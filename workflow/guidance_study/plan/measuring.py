@@ -9,14 +9,17 @@ from guidance_study.config.study import Study
 from guidance_study.plan.embedding import EXACT_SEARCH, within
 from guidance_study.plan.recipes import Artefact, at_scales
 from guidance_study.support.errors import StudyError
+from guidance_study.support.params import Params
 
 if TYPE_CHECKING:
     from guidance_study.plan.plan import Plan
 
+Measured = tuple[str, float | str | None]  # (experiment, scale or None: all) or (paths, reference run)
 
-def asked(study: Study) -> dict[tuple, set[str]]:
-    """Names of metrics that tables ask for, by what they are of: (experiment, scale) or (paths, reference run)."""
-    found: dict[tuple, set[str]] = defaultdict(set)
+
+def asked(study: Study) -> dict[Measured, set[str]]:
+    """Names of metrics that tables ask for, by what they are of."""
+    found: dict[Measured, set[str]] = defaultdict(set)
     for table in study.tables.values():
         for key, names in table.asks(study):
             found[key].update(names)
@@ -59,7 +62,7 @@ def path_measures(plan: "Plan", name: str, reference: str, seed: int) -> Artefac
     return plan.add(Artefact("measures", paths.label, params, inputs, f"{name}: trajectories measured, seed {seed}"))
 
 
-def _metrics(plan: "Plan", subject: str, of: tuple, given: dict) -> list[dict]:
+def _metrics(plan: "Plan", subject: str, of: Measured, given: Params) -> list[Params]:
     """The metrics that tables ask for of a set, as recipe parameters."""
     metrics = [metric for metric in seams.kinds("metrics").values() if subject in metric.of]
     return [m.recipe(given) for m in metrics if any(column.name in plan.asked[of] for column in m.columns)]

@@ -34,7 +34,7 @@ def make(job: Job) -> None:
         return tuple(map(torch.from_numpy, drawn))
 
     def loss(rows: Tensor, t: Tensor | None = None, noise: Tensor | None = None) -> Tensor:
-        if t is None:
+        if process is None or t is None or noise is None:
             return cross_entropy(network(data[rows]), labels[rows])
         return cross_entropy(network(process.noised(data[rows], t, noise), process.time(t)), labels[rows])
 

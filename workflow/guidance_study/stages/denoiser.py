@@ -45,7 +45,7 @@ def loaded(spec: Network, network: nn.Module, weights: Weights) -> dict[str, Ten
     return filled(network, state, path, type(network).__name__).state_dict()
 
 
-def train(job: Job, network) -> tuple[dict[str, Tensor], Tensor]:
+def train(job: Job, network: nn.Module) -> tuple[dict[str, Tensor], Tensor]:
     """The EMA weights and the losses of Eq. (2), or of its kin in the process."""
     params, device = job.params, next(network.parameters()).device
     process = seams.parse("processes", params["process"])
@@ -70,7 +70,7 @@ def train(job: Job, network) -> tuple[dict[str, Tensor], Tensor]:
         x0 = chosen if resident is None else resident[chosen]
         if params["flip"]:
             x0 = torch.where(mirrored.reshape(-1, 1, 1, 1), x0.flip(-1), x0)
-        told = ()
+        told: tuple[Tensor, ...] = ()
         if params["augment"]:
             x0, told = augment.apply(x0, moves), (augment.told(moves),)
         label = torch.where(free, params["rows"] - 1, labels[rows]) if dropped else None  # the last row: "no class"

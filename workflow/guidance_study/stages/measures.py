@@ -9,7 +9,8 @@ in both, to the last bit. An artefact for each metric would need no such copying
 
 import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from guidance_study.execution.job import Job
 from guidance_study.metrics import Metric
@@ -18,7 +19,7 @@ from guidance_study.store.artefacts import DamagedArtefact, Store
 from guidance_study.support.progress import log
 from guidance_study.support.text import canonical
 
-SETS = {"images": images.Sets, "points": points.Sets, "paths": paths.Sets}
+SETS: dict[str, Callable[[Job], Any]] = {"images": images.Sets, "points": points.Sets, "paths": paths.Sets}
 
 
 def make(job: Job) -> None:
@@ -81,7 +82,7 @@ def _alike(job: Job) -> Iterator[tuple[str, dict, list[dict]]]:
     for path in sorted((store.root / "measures").glob(f"{label}-*/manifest.json")):
         address = f"measures/{path.parent.name}"
         with contextlib.suppress(DamagedArtefact):
-            manifest = store.manifest(address)
+            manifest = store.read(path)
             recipe = manifest["recipe"]
             same = _shared(recipe["params"], recipe.get("code", {})) == _shared(job.params, job.code)
             if same and recipe["inputs"] == inputs and manifest["inputs"] == read:

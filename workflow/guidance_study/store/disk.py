@@ -139,7 +139,7 @@ def unfinished(root: Path) -> list[Found]:
         address = f"{path.parent.name}/{path.name}"
         linked = any(p.is_symlink() for p in (path, path.parent, path.parent.parent))
         known = address.split("/")[0] in STAGES and path.is_dir() and not linked
-        problem = "of an artefact that is not finished" if known else "not of this pipeline"
+        problem: str | None = "of an artefact that is not finished" if known else "not of this pipeline"
         if known and _problem(store, address) is None:
             problem = None
         kind = "checkpoints" if path.parent.parent.name == CHECKPOINTS else "shards"
@@ -264,7 +264,7 @@ def _exists(root: Path) -> None:
 def _total(root: Path, going: list[Found], lines: int) -> str:
     """How much goes, and what it took to compute."""
     store, gone = Store(root), [one for one in going if one.kind == "artefact"]
-    hours = sum(store.manifest(one.address)["run"].get("seconds", 0) for one in gone) / 3600
+    hours = sum(store.read(store.manifest_path(one.address))["run"].get("seconds", 0) for one in gone) / 3600
     rest = len(going) - len(gone)
     return (
         f"{shown(sum(one.bytes for one in going))} that no table or figure needs: {len(gone)} artefacts ({hours:.1f}"

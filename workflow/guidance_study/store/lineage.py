@@ -15,7 +15,9 @@ from guidance_study.support.errors import StudyError
 
 def status(plan: Plan, targets: list[str], results: Path) -> Iterator[str]:
     """A line for each artefact of the targets, in order of making; then jobs, sizes, what is missing, and counts."""
-    store, states, lacking, size = Store(results), {}, {}, 0
+    store, size = Store(results), 0
+    states: dict[str, str] = {}  # of each artefact
+    lacking: dict[str, int] = {}  # what is missing -> artefacts that lack it
     artefacts = plan.ancestors(targets)
     old = stale(store, [a.address for a in artefacts])
     for artefact in artefacts:

@@ -72,7 +72,7 @@ class _Graph:
         self.entities.setdefault(identifier, {"@id": identifier, "@type": kind, **plain})
         return {"@id": identifier}
 
-    def value(self, name: str, value, unit: str | None = None) -> dict:
+    def value(self, name: str, value: str | float, unit: str | None = None) -> dict:
         """The reference to a named value."""
         more = {} if unit is None else {"unitText": unit}
         identifier = f"#{quote(name)}={quote(str(value), safe='')}"
@@ -112,7 +112,7 @@ def _head(targets: list[str], date: str, addresses: list[str], configuration: di
 def _add_artefact(graph: _Graph, artefact: Artefact, store: Store) -> str:
     """Add an artefact, its files and the action that made it; the time at which it was finished."""
     address, folder = artefact.address, store.open(artefact.address)
-    manifest = store.manifest(address)
+    manifest = store.read(store.manifest_path(address))
     run, recipe = manifest["run"], manifest["recipe"]
     began = datetime.strptime(run["started"], TIME)
     ended = (began + timedelta(seconds=run["seconds"])).isoformat(timespec="seconds")

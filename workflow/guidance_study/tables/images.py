@@ -2,19 +2,26 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
 from guidance_study.config.base import Name, Scales
 from guidance_study.config.experiments import EVALUATOR
 from guidance_study.config.sentences import comparable, distinct, known
-from guidance_study.metrics import names
+from guidance_study.metrics import ImageMetricName
 from guidance_study.support.text import shown
 from guidance_study.tables import Table
 
-PAPER = Path(__file__).parents[2] / "paper_values.yaml"
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from guidance_study.config.study import Study
+    from guidance_study.execution.job import Job
+    from guidance_study.plan.plan import Plan
+
 COMPARED = ("blocks", "block_size", "manifold_k", "manifold_n", "copy_quantile", "spaces")
+PAPER = Path(__file__).parents[2] / "paper_values.yaml"
 
 
 class ImageTable(Table):
@@ -24,7 +31,7 @@ class ImageTable(Table):
     experiments: list[Name] = Field(min_length=1, description="names in `experiments`")
     scales: Scales | None = Field(None, description="columns; null: every evaluated scale")
     arms: list[str] | None = Field(None, description="arm names, for instance features_k20; null: all")
-    metrics: list[names("images")] = Field(
+    metrics: list[ImageMetricName] = Field(
         ["frechet"], min_length=1, description="what is tabulated (paper: FID; the others are our guess)"
     )
     spaces: list[str] | None = Field(
@@ -38,11 +45,11 @@ class ImageTable(Table):
         None, description="the paper's table whose numbers stand beside ours, with the difference"
     )
 
-    def check(self, at: str, study) -> None:
+    def check(self, at: str, study: "Study") -> None:
         """Its names exist, and its experiments compare."""
         judged = [name for name, experiment in study.experiments.items() if not experiment.exact]
-        for i, experiment in enumerate(self.experiments):
-            known(f"{at}.experiments[{i}]", experiment, judged)
+        for i, name in enumerate(self.experiments):
+            known(f"{at}.experiments[{i}]", name, judged)
         for key in ("experiments", "scales", "arms", "metrics", "spaces", "references"):
             distinct(f"{at}.{key}", getattr(self, key) or [])
         used = [study.experiments[e] for e in self.experiments]
@@ -72,19 +79,19 @@ class ImageTable(Table):
             raise ValueError(f"configuration key '{at}.references' needs 'train' where near_copies are tabulated")
         comparable(f"{at}.experiments", {name: self._compared(name, study) for name in self.experiments})
 
-    def _compared(self, name: str, study) -> dict:
+    def _compared(self, name: str, study: "Study") -> dict:
         """What distances depend on: those of two experiments compare only where it is the same."""
         experiment = study.experiments[name]
         shared = {"evaluator": experiment.evaluator, "dataset": study.models[experiment.model].dataset}
         return shared | {key: getattr(experiment.evaluation, key) for key in COMPARED}
 
-    def asks(self, study) -> Iterator[tuple[tuple, list[str]]]:
+    def asks(self, study: "Study") -> Iterator[tuple[tuple, list[str]]]:
         """(experiment, scale) and the metrics that it shows of it."""
         for name in self.experiments:
             for scale in self.scales or study.experiments[name].evaluation.scales:
                 yield (name, scale), self.metrics
 
-    def needs(self, plan) -> tuple[dict, dict]:
+    def needs(self, plan: "Plan") -> tuple[dict, dict]:
         """The measures of every experiment, scale and seed."""
         inputs, sources = {}, []
         for (name, scale), _ in self.asks(plan.study):
@@ -95,7 +102,7 @@ class ImageTable(Table):
         said = {"sources": sources, "settings": {key: self._setting(key, plan.study) for key in self.experiments}}
         return inputs, said | ({"paper": paper_values(self.paper)} if self.paper else {})
 
-    def _setting(self, key: str, study) -> dict:
+    def _setting(self, key: str, study: "Study") -> dict:
         """What the table says of how an experiment was made, beside what its measures say."""
         experiment = study.experiments[key]
         model = study.models[experiment.model]
@@ -110,7 +117,7 @@ class ImageTable(Table):
             "spaces": {name: study.embeddings[name].kind for name in experiment.evaluation.spaces},
         }
 
-    def make(self, job):
+    def make(self, job: "Job") -> "tuple[pd.DataFrame, pd.DataFrame, list[str]]":
         """(tidy numbers, table, notes)."""
         from guidance_study.tables.reporting import collect
         from guidance_study.tables.reporting.images import notes, pivot, summarise

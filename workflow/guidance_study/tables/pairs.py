@@ -3,11 +3,17 @@
 Without a `kind`, this is no table that a configuration may name.
 """
 
+from typing import TYPE_CHECKING
+
 from pydantic import Field
 
 from guidance_study.config.base import Name, Spec
 from guidance_study.config.sentences import known
 from guidance_study.tables.paths import known_runs, travelled
+
+if TYPE_CHECKING:
+    from guidance_study.config.study import Study
+    from guidance_study.plan.plan import Plan
 
 
 class Pair(Spec):
@@ -25,7 +31,7 @@ class PairsSpec(Spec):
         min_length=1, description="rows, from the top; in a table the others are a share of the first one"
     )
 
-    def check(self, at: str, study) -> None:
+    def check(self, at: str, study: "Study") -> None:
         """The pairs' runs exist, begin with scale 1, and are of the side of Eq. (4) that they stand on."""
         for i, pair in enumerate(self.pairs):
             known_runs(at, self.paths, [pair.left, pair.right], study)
@@ -42,6 +48,6 @@ class PairsSpec(Spec):
                             f" a run of {needed}"
                         )
 
-    def needs(self, plan) -> tuple[dict, dict]:
+    def needs(self, plan: "Plan") -> tuple[dict, dict]:
         """The paths of every entry and seed."""
         return travelled(plan, self.paths)

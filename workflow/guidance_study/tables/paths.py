@@ -1,15 +1,22 @@
 """Trajectories in numbers: boundary, class, bend, distance to the exact ones (quantifies the paper's Figs. 1 to 3)."""
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
 from guidance_study.config.base import Name
 from guidance_study.config.paths import EXACT
 from guidance_study.config.sentences import distinct, known
-from guidance_study.metrics import names
+from guidance_study.metrics import PathMetricName
 from guidance_study.tables import Table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from guidance_study.config.study import Study
+    from guidance_study.execution.job import Job
+    from guidance_study.plan.plan import Plan
 
 
 class PathTable(Table):
@@ -19,9 +26,9 @@ class PathTable(Table):
     paths: list[Name] = Field(min_length=1, description="names in `paths`")
     runs: list[Name] | None = Field(None, min_length=1, description="names of runs; null: all")
     reference: Name = Field("exact", description="the run whose trajectories at scale 1 are the exact conditional ones")
-    metrics: list[names("paths")] = Field(min_length=1, description="columns (our guess)")
+    metrics: list[PathMetricName] = Field(min_length=1, description="columns (our guess)")
 
-    def check(self, at: str, study) -> None:
+    def check(self, at: str, study: "Study") -> None:
         """Its names exist."""
         known_runs(at, self.paths, [*(self.runs or []), self.reference], study)
         for name in self.paths:
@@ -33,12 +40,12 @@ class PathTable(Table):
                 )
         distinct(f"{at}.metrics", self.metrics)
 
-    def asks(self, study) -> Iterator[tuple[tuple, list[str]]]:
+    def asks(self, study: "Study") -> Iterator[tuple[tuple, list[str]]]:
         """(paths, reference) and the metrics that it shows of it."""
         for name in self.paths:
             yield (name, self.reference), self.metrics
 
-    def needs(self, plan) -> tuple[dict, dict]:
+    def needs(self, plan: "Plan") -> tuple[dict, dict]:
         """The measures of every entry and seed, and the paths themselves, whose recipes say what runs were."""
         inputs, said = travelled(plan, self.paths)
         sources = []
@@ -48,7 +55,7 @@ class PathTable(Table):
             sources.append(source | {"role": role})
         return inputs, said | {"sources": sources}
 
-    def make(self, job):
+    def make(self, job: "Job") -> "tuple[pd.DataFrame, pd.DataFrame, list[str]]":
         """(tidy numbers, table, notes)."""
         from guidance_study.tables.reporting.paths import lines, measured, notes
         from guidance_study.tables.reporting.render import framed
@@ -57,7 +64,7 @@ class PathTable(Table):
         return rows, framed(lines(rows, self.metrics)), notes(rows, job, self.metrics)
 
 
-def known_runs(at: str, names: list[str], runs: list[str], study) -> None:
+def known_runs(at: str, names: list[str], runs: list[str], study: "Study") -> None:
     """Every name is an entry of `paths`, stands once, and has all these runs."""
     distinct(f"{at}.paths", names)
     for i, name in enumerate(names):
@@ -70,7 +77,7 @@ def known_runs(at: str, names: list[str], runs: list[str], study) -> None:
                 )
 
 
-def of_dimension(at: str, dataset: str, dimension: int, study) -> None:
+def of_dimension(at: str, dataset: str, dimension: int, study: "Study") -> None:
     """Points of a dataset have this many coordinates."""
     shape = study.datasets[dataset].facts().shape
     if shape != (dimension,):
@@ -80,7 +87,7 @@ def of_dimension(at: str, dataset: str, dimension: int, study) -> None:
         )
 
 
-def travelled(plan, names: list[str], seeds: list[int] | None = None) -> tuple[dict, dict]:
+def travelled(plan: "Plan", names: list[str], seeds: list[int] | None = None) -> tuple[dict, dict]:
     """Inputs and `sources` over entries of `paths`; for words, what parts were made of."""
     inputs, sources = {}, []
     for name in names:

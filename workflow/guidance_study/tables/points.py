@@ -1,14 +1,21 @@
 """Points judged by the closed form, before and after postprocessing (quantifies the paper's Figs. 4, 5 and S1)."""
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
 from guidance_study.config.base import Name
 from guidance_study.config.sentences import comparable, distinct, known
-from guidance_study.metrics import names
+from guidance_study.metrics import PointMetricName
 from guidance_study.tables import Table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from guidance_study.config.study import Study
+    from guidance_study.execution.job import Job
+    from guidance_study.plan.plan import Plan
 
 CLAIMED = ("boundary", "coverage", "neighbour_mean", "neighbour_99")  # metrics of which sentences below speak
 COMPARED = ("block_size", "manifold_k")
@@ -19,9 +26,9 @@ class PointTable(Table):
 
     kind: Literal["points"]
     experiments: list[Name] = Field(min_length=1, description="names in `experiments`, judged by 'exact'")
-    metrics: list[names("points")] = Field(min_length=1, description="columns (our guess)")
+    metrics: list[PointMetricName] = Field(min_length=1, description="columns (our guess)")
 
-    def check(self, at: str, study) -> None:
+    def check(self, at: str, study: "Study") -> None:
         """Its names exist."""
         known_experiments(f"{at}.experiments", self.experiments, study)
         distinct(f"{at}.metrics", self.metrics)
@@ -31,16 +38,16 @@ class PointTable(Table):
             {name: {key: getattr(mine, key) for key in COMPARED} for name, mine in evaluations.items()},
         )
 
-    def asks(self, study) -> Iterator[tuple[tuple, list[str]]]:
+    def asks(self, study: "Study") -> Iterator[tuple[tuple, list[str]]]:
         """(experiment, every scale) and the metrics that it shows of it."""
         for name in self.experiments:
             yield (name, None), [*self.metrics, *CLAIMED]
 
-    def needs(self, plan) -> tuple[dict, dict]:
+    def needs(self, plan: "Plan") -> tuple[dict, dict]:
         """The measures of every experiment and seed."""
         return measured(plan, self.experiments)
 
-    def make(self, job):
+    def make(self, job: "Job") -> "tuple[pd.DataFrame, pd.DataFrame, list[str]]":
         """(tidy numbers, table, notes)."""
         from guidance_study.tables.reporting import collect
         from guidance_study.tables.reporting.points import claims, lines, notes, summarise
@@ -52,19 +59,19 @@ class PointTable(Table):
         return summary, table, claims(rows) + notes(rows, contents, job, self.metrics)
 
 
-def judged_exactly(study) -> list[str]:
+def judged_exactly(study: "Study") -> list[str]:
     """Names of the experiments that the closed form judges."""
     return [name for name, experiment in study.experiments.items() if experiment.exact]
 
 
-def known_experiments(at: str, names: list[str], study) -> None:
+def known_experiments(at: str, names: list[str], study: "Study") -> None:
     """Every name is an experiment that the closed form judges, and stands once."""
     for i, name in enumerate(names):
         known(f"{at}[{i}]", name, judged_exactly(study))
     distinct(at, names)
 
 
-def measured(plan, names: list[str]) -> tuple[dict, dict]:
+def measured(plan: "Plan", names: list[str]) -> tuple[dict, dict]:
     """Inputs and `sources`, `settings` of a table over experiments that the closed form judges."""
     inputs, sources = {}, []
     for key in names:
@@ -75,14 +82,14 @@ def measured(plan, names: list[str]) -> tuple[dict, dict]:
     return inputs, {"sources": sources, "settings": {key: described(key, plan.study) for key in names}}
 
 
-def described(key: str, study) -> dict:
+def described(key: str, study: "Study") -> dict:
     """What tables and figures say of an experiment."""
     experiment = study.experiments[key]
     model = study.models[experiment.model]
     flows = {arm.name: study.postprocessors[arm.postprocessor] for arm in experiment.arms}
     return {
         "data": model.dataset,
-        "base": {"steps": model.training.steps, "batch": model.training.batch},
+        "base": {"steps": model.training.steps, "batch": model.training.batch} if model.training else None,
         "sampler": experiment.sampler.plain(),
         "pool": experiment.pool.plain(),
         "arms": {arm.name: arm.settings for arm in experiment.arms},

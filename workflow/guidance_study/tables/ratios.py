@@ -1,7 +1,7 @@
 """The paper's Tab. 1: how much nearer to real data postprocessing brings points, the worst ones and all."""
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
@@ -11,8 +11,15 @@ from guidance_study.tables import Table
 from guidance_study.tables.images import paper_values
 from guidance_study.tables.points import judged_exactly, measured
 
-RATIOS = ("ratio_1", "ratio_10", "ratio_all")  # the numbers of a cell, in the paper's order
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from guidance_study.config.study import Study
+    from guidance_study.execution.job import Job
+    from guidance_study.plan.plan import Plan
+
 BESIDE = ("neighbour_mean", "neighbour_99", "right_class")  # before and after
+RATIOS = ("ratio_1", "ratio_10", "ratio_all")  # the numbers of a cell, in the paper's order
 
 
 class RatioTable(Table):
@@ -27,7 +34,7 @@ class RatioTable(Table):
         description="three, in the paper's order (paper: the first is 1; the others our guess)",
     )
 
-    def check(self, at: str, study) -> None:
+    def check(self, at: str, study: "Study") -> None:
         """Its names exist."""
         known(f"{at}.experiment", self.experiment, judged_exactly(study))
         experiment = study.experiments[self.experiment]
@@ -37,16 +44,16 @@ class RatioTable(Table):
         for i, scale in enumerate(self.scales):
             known(f"{at}.scales[{i}]", scale, experiment.evaluation.scales)
 
-    def asks(self, study) -> Iterator[tuple[tuple, list[str]]]:
+    def asks(self, study: "Study") -> Iterator[tuple[tuple, list[str]]]:
         """The experiment, and the metrics that it shows of it."""
         yield (self.experiment, None), [*RATIOS, *BESIDE]
 
-    def needs(self, plan) -> tuple[dict, dict]:
+    def needs(self, plan: "Plan") -> tuple[dict, dict]:
         """The measures of the experiment, every seed; the paper's numbers."""
         inputs, said = measured(plan, [self.experiment])
         return inputs, said | {"paper": paper_values("table_1")}
 
-    def make(self, job):
+    def make(self, job: "Job") -> "tuple[pd.DataFrame, pd.DataFrame, list[str]]":
         """(tidy numbers, table, notes)."""
         from guidance_study.tables.reporting import collect
         from guidance_study.tables.reporting.points import notes, ratio_lines, summarise

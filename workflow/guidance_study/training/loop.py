@@ -153,7 +153,7 @@ class _Run:
         self.network, self.loss, self.training, self.folder = network, loss, training, checkpoints
         self.belongs, self.group = belongs, group
         self.good: Path | None = None  # the checkpoint last read or written
-        self.parameters = [p for p in network.parameters() if p.requires_grad]
+        self.parameters: list[Tensor] = [p for p in network.parameters() if p.requires_grad]
         kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[training["optimizer"]]
         decay = {"weight_decay": training["weight_decay"]} if training["optimizer"] == "adamw" else {}
         self.optimizer = kind(self.parameters, lr=training["lr"], fused=True, **decay)

@@ -53,7 +53,7 @@ class Boundary:
         cell = np.minimum(np.arange(len(side)) // FINER, PLANE - 2)
         again = near[np.ix_(cell, cell)]
         fine[again] = _log_ratio(oracle, _mesh(side)[again.ravel()])
-        self.lines = contourpy.contour_generator(side, side, fine).lines(0.0)
+        self.lines = [np.asarray(line) for line in contourpy.contour_generator(side, side, fine).lines(0.0)]
         return np.concatenate([_along(line) for line in self.lines])
 
 

@@ -6,15 +6,18 @@ wants it.
 """
 
 from collections.abc import Callable
+from typing import Any, TypeVar
+
+Value = TypeVar("Value")
 
 
 class Real:
     """Real data, and what metrics compute of them once for all sets."""
 
     def __init__(self):
-        self._known: dict = {}
+        self._known: dict[str, Any] = {}
 
-    def once(self, name: str, compute: Callable):
+    def once(self, name: str, compute: Callable[[], Value]) -> Value:
         """What `compute()` returns, computed the first time that `name` is asked for."""
         if name not in self._known:
             self._known[name] = compute()

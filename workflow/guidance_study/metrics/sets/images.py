@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 
 import numpy as np
 
@@ -20,19 +20,31 @@ class Seen:
 
     name: str
     pretrained: bool
-    real: dict[str, np.ndarray]  # features (N, D) of each part of the real images
-    gaussian: dict[str, Gaussian]  # fitted to them
 
     def __init__(self, labels: dict[str, np.ndarray]):
         self._labels = labels
-        self.of_class = cache(self.of_class)
+        self.of_class = cache(self._of_class)
 
-    def of_class(self, part: str, label: int) -> Gaussian:
+    @cached_property
+    def real(self) -> dict[str, np.ndarray]:
+        """Features (N, D) of each part of the real images."""
+        raise NotImplementedError
+
+    @cached_property
+    def gaussian(self) -> dict[str, Gaussian]:
+        """Fitted to them."""
+        raise NotImplementedError
+
+    def _of_class(self, part: str, label: int) -> Gaussian:
         """Fitted to a class of the real images."""
         return Gaussian.of(self.real[part][self._labels[part] == label])
 
     def features(self, images: np.ndarray, of: str) -> np.ndarray:
         """Features (n, D) of images (n, *shape), which are the set `of`: before, or an arm."""
+        raise NotImplementedError
+
+    def guesses(self, features: np.ndarray) -> np.ndarray:
+        """The classes (n,) of images from their features, where it is a classifier's space."""
         raise NotImplementedError
 
 
@@ -79,14 +91,17 @@ class Pretrained(Seen):
 
     @cached_property
     def real(self) -> dict[str, np.ndarray]:
-        return {part: self.features(None, part) for part in PARTS}
+        return {part: self._stored(part) for part in PARTS}
 
     @cached_property
     def gaussian(self) -> dict[str, Gaussian]:
         folders = {part: self._job.inputs[f"statistics/{self.name}/{part}"].path for part in PARTS}
         return {p: Gaussian(np.load(f / "mean.npy"), np.load(f / "covariance.npy")) for p, f in folders.items()}
 
-    def features(self, images, of: str) -> np.ndarray:
+    def features(self, images: np.ndarray, of: str) -> np.ndarray:
+        return self._stored(of)
+
+    def _stored(self, of: str) -> np.ndarray:
         return np.load(self._job.inputs[f"seen/{self.name}/{of}"].path / "features.npy", mmap_mode="r")
 
 
@@ -136,7 +151,7 @@ class Sets:
         for state, arm, read in self._whole():
             for b, block in enumerate(self.blocks):
                 said = {"state": state, "arm": arm, "scale": scale, "block": b}
-                yield said, lambda read=read, rows=slice(block[0], block[-1] + 1): self._part(read(), rows)
+                yield said, partial(self._part, read, slice(block[0], block[-1] + 1))
         yield {"state": "real", "arm": None, "scale": scale, "block": None}, self._held_out
 
     def _whole(self) -> Iterator[tuple[str, str | None, Callable[[], Images]]]:
@@ -159,7 +174,8 @@ class Sets:
         see = lambda: {s.name: s.real["train"][index] for s in self.real.spaces}  # noqa: E731
         return Images(self.real.images["train"][index], self.labels, see)
 
-    def _part(self, whole: Images, rows: slice) -> Images:
+    def _part(self, read: Callable[[], Images], rows: slice) -> Images:
+        whole = read()
         see = lambda: {name: features[rows] for name, features in whole.features.items()}  # noqa: E731
         return Images(whole.images[rows], whole.labels[rows], see)
 

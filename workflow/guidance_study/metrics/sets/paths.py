@@ -1,8 +1,8 @@
 """Trajectories of the runs of an entry of `paths`, scale by scale."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -47,8 +47,8 @@ class Travelled:
 class Trajectories(Points):
     """Paths (frames, n, d) of a run at a scale; as points, their ends. `own_steps`: it takes others than the rest."""
 
-    paths: np.ndarray = None
-    all: Travelled = None
+    paths: np.ndarray = field(kw_only=True)
+    all: Travelled = field(kw_only=True)
     own_steps: bool = False
 
 
@@ -64,7 +64,7 @@ class Sets:
     def __iter__(self) -> Iterator[tuple[dict, Callable[[], Trajectories]]]:
         for run, scale in self.travelled.rows:
             said = {"state": None, "arm": None, "run": run, "scale": scale, "block": None}
-            yield said, lambda run=run, scale=scale: self._read(run, scale)
+            yield said, partial(self._read, run, scale)
 
     def _read(self, run: str, scale: float) -> Trajectories:
         paths, all_ = self.travelled.of(run, scale), self.travelled

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 
 import numpy as np
 
@@ -80,15 +80,15 @@ class Sets:
         for scale in self.scales:
             here = self.scale_of == scale
             before = Points(self.samples[here], self.labels[here], self.real)
-            yield _said("before", None, scale), lambda before=before: before
-            for state, arm, read in moved:
-                yield (
-                    _said(state, arm, scale),
-                    lambda read=read, here=here, before=before: Points(read()[here], before.labels, self.real, before),
-                )
+            yield _said("before", None, scale), partial(_itself, before)
+            for state, name, read in moved:
+                yield _said(state, name, scale), partial(self._moved, read, here, before)
             for arm in arms:
-                yield _said("targets", arm["name"], scale), lambda arm=arm, here=here: self._targets(arm, here)
+                yield _said("targets", arm["name"], scale), partial(self._targets, arm, here)
         yield _said("real", None, None), lambda: Points(*self._fresh, self.real)
+
+    def _moved(self, read: Callable[[], np.ndarray], here: np.ndarray, before: Points) -> Points:
+        return Points(read()[here], before.labels, self.real, before)
 
     def _after(self, arm: str) -> np.ndarray:
         return np.load(self.job.inputs[f"postprocessed/{arm}"].path / "samples.npy")
@@ -107,8 +107,8 @@ class Sets:
         key = canonical([arm["embedding"], arm["k"], arm["search"], embedder and embedder.recipe])
         if key not in self._searched:
             space = Space(self.job, arm, f"/{arm['name']}")
-            sets = (self.samples, self.labels), self._fresh
-            self._searched[key] = tuple(space.neighbours(*of).index for of in sets)
+            found = space.neighbours(self.samples, self.labels)
+            self._searched[key] = found.index, space.neighbours(*self._fresh).index
         return self._searched[key]
 
     @cached_property
@@ -125,6 +125,10 @@ def fresh(dataset: Input, n: int) -> tuple[np.ndarray, np.ndarray]:
         mine = labels == label
         x[mine] = spec.draw("fresh", label, int(mine.sum()))
     return x, labels
+
+
+def _itself(points: Points) -> Points:
+    return points
 
 
 def _said(state: str, arm: str | None, scale: float | None) -> dict:

@@ -1,7 +1,11 @@
 """Tables: from measured rows to a tidy summary, the paper's form, and the notes that say what the numbers are."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pandas as pd
 
+from guidance_study.execution.job import Job
 from guidance_study.metrics import columns, meanings
 from guidance_study.support.text import shown
 from guidance_study.tables.reporting import SETTINGS, arms_of, recipes, title_of
@@ -52,7 +56,8 @@ def summarise(rows: pd.DataFrame, spec: dict) -> pd.DataFrame:
 
 def pivot(summary: pd.DataFrame, params: dict) -> pd.DataFrame:
     """The paper's form: a row for each guidance, neighbour space, k and state; a column for each scale."""
-    settings, lines, paper, shows = params["settings"], [], params.get("paper"), columns("images")
+    settings, paper, shows = params["settings"], params.get("paper"), columns("images")
+    placed: list[tuple[tuple[int, ...], dict]] = []  # lines, and where they stand
     summary = summary[summary["label"] == ALL]
     rules = summary.drop_duplicates("experiment")["guidance"].tolist()
     several = summary["metric"].nunique() > 1
@@ -62,11 +67,11 @@ def pivot(summary: pd.DataFrame, params: dict) -> pd.DataFrame:
         first = part.iloc[0]
         space, k = ("-", "-") if pd.isna(arm) else (first["neighbour_space"], int(first["k"]))
         own = " (one flow a scale)" if first["train_on"] == "own_scale" else ""
-        line = {"Experiment": experiment} if rules.count(first["guidance"]) > 1 else {}
+        line: dict[Any, str] = {"Experiment": experiment} if rules.count(first["guidance"]) > 1 else {}
         guidance = "none: real held-out images" if state == "real" else title_of(first["guidance"])
         line |= {"Guidance": guidance, "NN space": space + own, "k": str(k), "Post.": STATES[state]}
         for row in part.itertuples():
-            head = [REFERENCES.get(row.reference)] if row.reference != NO_REFERENCE else []
+            head = [REFERENCES[row.reference]] if row.reference != NO_REFERENCE else []
             head = [shows[row.metric].head, *head] if several else head or [shows[row.metric].head]
             head += [row.space] if spaces and row.space != NO_SPACE else []
             cell = number(row.mean, row.spread, shows[row.metric].digits)
@@ -74,10 +79,10 @@ def pivot(summary: pd.DataFrame, params: dict) -> pd.DataFrame:
                 outside = settings[experiment]["training"] is None
                 cell = beside(cell, row, printed(paper, state, space, k, row.scale, outside))
             line[(", ".join(head), shown(row.scale))] = cell
-        place = state != "real", list(settings).index(experiment), -1 if pd.isna(arm) else arms[experiment].index(arm)
-        place += (list(STATES).index(state),)
-        lines.append((place, line))
-    lines = [line for _, line in sorted(lines, key=lambda pair: pair[0])]
+        which = -1 if pd.isna(arm) else arms[experiment].index(arm)
+        place = state != "real", list(settings).index(experiment), which, list(STATES).index(state)
+        placed.append((place, line))
+    lines = [line for _, line in sorted(placed, key=lambda pair: pair[0])]
     if paper:
         lines += not_run(paper, summary, arms_of(summary).values())
     table = pd.DataFrame(lines)
@@ -88,13 +93,13 @@ def pivot(summary: pd.DataFrame, params: dict) -> pd.DataFrame:
     return table
 
 
-def _column_order(columns: list[tuple[str, str]]):
+def _column_order(columns: list[tuple[str, str]]) -> Callable[[tuple[str, str]], tuple[int, float]]:
     """Columns of one metric and reference side by side, by scale; metrics and references in their first order."""
     heads = list(dict.fromkeys(head for head, _ in columns))
     return lambda column: (heads.index(column[0]), float(column[1]))
 
 
-def notes(rows: pd.DataFrame, contents: list[dict], job) -> list[str]:
+def notes(rows: pd.DataFrame, contents: list[dict], job: Job) -> list[str]:
     """Sentences below a table: sample sizes, seeds, spread, feature space, controls, metrics, settings, the floor."""
     spec, settings, measured = job.params["spec"], job.params["settings"], recipes(job)
     seeds, blocks = sorted(rows["seed"].unique().tolist()), int(rows["block"].max()) + 1

@@ -1,6 +1,7 @@
 """Trajectories in numbers, and the gap between the two sides of Eq. (4)."""
 
 import itertools
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -82,7 +83,7 @@ def _number(metric: str, values: pd.Series) -> str:
 def notes(rows: pd.DataFrame, job: Job, metrics: list[str]) -> list[str]:
     """Sentences below a table of trajectories."""
     sizes = _sizes(rows, job, "trajectories a row")
-    return [*growth(rows), sizes, *meanings("paths", metrics, recipes(job)), *_learned(job)]
+    return [*growth(rows), sizes, *meanings("paths", metrics, recipes(job)), *learned(job)]
 
 
 def growth(rows: pd.DataFrame) -> list[str]:
@@ -111,17 +112,19 @@ def _sources(job: Job) -> list:
     return [source for role, source in sorted(job.inputs.items()) if role.startswith("paths/")]
 
 
-def _learned(job: Job) -> list[str]:
+def learned(job: Job) -> list[str]:
     """What exact and learned parts are; parts that were trained alike in all data stand once."""
     alike: dict[str, list[str]] = {}
     for name, parts in job.params["parts"].items():
-        listed = "; ".join(f"{role}, {part['steps']} steps of batch {part['batch']}" for role, part in parts.items())
+        listed = "; ".join(f"{role}, {_source(training)}" for role, training in parts.items())
         alike.setdefault(listed, []).append(name)
     every = len(alike) == 1
-    learned = [
-        f"Learned parts{'' if every else ' of ' + ', '.join(names)}: {listed}." for listed, names in alike.items()
-    ]
-    return ["Exact parts are the mixture's closed form.", *learned]
+    said = [f"Learned parts{'' if every else ' of ' + ', '.join(names)}: {listed}." for listed, names in alike.items()]
+    return ["Exact parts are the mixture's closed form.", *said]
+
+
+def _source(training: dict | None) -> str:
+    return f"{training['steps']} steps of batch {training['batch']}" if training else "weights from outside"
 
 
 def side_text(run: dict) -> str:
@@ -160,7 +163,11 @@ def gap_lines(rows: pd.DataFrame) -> list[dict]:
     mean = rows.groupby(["pair", "data", "metric"], sort=False)["value"].agg(["mean", "std"])
     for pair, part in rows.groupby("pair", sort=False):
         first = part.iloc[0]
-        line = {"Left of Eq. (4)": first["left"], "Right of Eq. (4)": first["right"], "Steps": first["steps"]}
+        line: dict[Any, str] = {
+            "Left of Eq. (4)": first["left"],
+            "Right of Eq. (4)": first["right"],
+            "Steps": first["steps"],
+        }
         for data in part["data"].unique():
             rms, whole = mean.loc[(pair, data, "rms")], mean.loc[(rows["pair"].iloc[0], data, "rms")]
             line[(data, "RMS")] = small(rms["mean"], rms["std"])
@@ -185,5 +192,5 @@ def gap_notes(rows: pd.DataFrame, job: Job) -> list[str]:
         "For the true densities Eq. (4) holds at every noise level, so with exact parts the gap is rounding error, at"
         " any number of steps that both sides take: what separates the sides is what was learned. Exact parts at two"
         " different numbers of steps show the sampler's own error.",
-        *_learned(job),
+        *learned(job),
     ]

@@ -1,7 +1,10 @@
 """Tables of points that the closed form judges: summaries over seeds, rows, claims checked, notes."""
 
+from typing import Any
+
 import pandas as pd
 
+from guidance_study.execution.job import Job
 from guidance_study.metrics import columns, meanings
 from guidance_study.support.text import shown
 from guidance_study.tables.reporting import SETTINGS, arms_of, recipes, title_of
@@ -79,7 +82,7 @@ def ratio_lines(summary: pd.DataFrame, scales: list[float], arm: str, paper: dic
                 return number(value[state, metric].mean, value[state, metric].spread, COLUMNS[metric].digits)
 
             ours = [said("after", metric) for metric in ("ratio_1", "ratio_10", "ratio_all")]
-            line = {"Class": str(int(label)), "Scale": shown(scale)}
+            line: dict[Any, str] = {"Class": str(int(label)), "Scale": shown(scale)}
             line[("ratio, worst 1 % / 10 % / all", "paper")] = _triple(printed[i]) if i < len(printed) else ""
             line[("ratio, worst 1 % / 10 % / all", "here")] = " / ".join(ours)
             for metric, head in (("neighbour_mean", "NN distance, mean"), ("neighbour_99", "NN distance, 99 %")):
@@ -100,7 +103,8 @@ def claims(rows: pd.DataFrame) -> list[str]:
     wide = rows.assign(arm=rows["arm"].fillna("")).pivot_table(
         index=["experiment", "seed", "scale"], columns=["state", "arm", "metric"], values="value", sort=False
     )
-    growth, fall, moved = Claim(), Claim(), {}
+    growth, fall = Claim(), Claim()
+    moved: dict[tuple[str, str], list[float]] = {}
     for (experiment, seed), part in wide.groupby(level=["experiment", "seed"], sort=False):
         ordered = part.droplevel(["experiment", "seed"]).sort_index()
         mine = rows[rows["experiment"] == experiment]
@@ -150,7 +154,9 @@ class Claim:
         return f"{claim}: in {self.held} of {total} cases; NOT for {'; '.join(self.failed)}."
 
 
-def notes(rows: pd.DataFrame, contents: list[dict], job, metrics: list[str], arms: list[str] | None = None):
+def notes(
+    rows: pd.DataFrame, contents: list[dict], job: Job, metrics: list[str], arms: list[str] | None = None
+) -> list[str]:
     """Sentences below a table that shows these metrics and, of the arms, these or all: sizes, definitions, settings."""
     seeds, settings = sorted(rows["seed"].unique().tolist()), job.params["settings"]
     spread = "s {}; ± is the standard deviation over them" if len(seeds) > 1 else " {}"
@@ -166,13 +172,15 @@ def notes(rows: pd.DataFrame, contents: list[dict], job, metrics: list[str], arm
         )
     alike: dict[str, list[str]] = {}
     for name, setting in settings.items():
-        alike.setdefault(_setting(setting, arms), []).append(name)
+        alike.setdefault(setting_text(setting, arms), []).append(name)
     return sentences + [f"{', '.join(names)}: {text}" for text, names in alike.items()]
 
 
-def _setting(setting: dict, arms: list[str] | None) -> str:
+def setting_text(setting: dict, arms: list[str] | None) -> str:
+    """How an experiment was made, and of its arms these or all."""
     base, sampler, pool = setting["base"], setting["sampler"], setting["pool"]
-    note = f"base of {base['steps']} steps, batch {base['batch']}; {sampler['kind']}, {sampler['steps']} steps"
+    made = f"base of {base['steps']} steps, batch {base['batch']}" if base else "base with weights from outside"
+    note = f"{made}; {sampler['kind']}, {sampler['steps']} steps"
     for arm, flow in setting["flows"].items():
         if arms is not None and arm not in arms:
             continue
