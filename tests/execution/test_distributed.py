@@ -29,11 +29,11 @@ STEPS = 10
 DATASET = Artefact("dataset", "points", {}, {})
 DENOISER = Artefact(
     "denoiser", "mlp",
-    {"process": {"kind": "ddpm", "steps": 50, "beta_start": 1e-4, "beta_end": 0.02, "prediction": "eps"},
+    {"process": {"kind": "ddpm", "timesteps": 50, "beta_start": 1e-4, "beta_end": 0.02, "prediction": "eps"},
      "network": {"kind": "residual_mlp", "width": 16, "blocks": 1, "fourier": 0, "fourier_sigma": 1.0,
                  "zero_init": False},
-     "shape": [2], "rows": 4, "class_dropout": 0.1, "flip": False, "augment": 0.0, "weights": None, "seed": 0,
-     "training": TRAINING | {"steps": STEPS, "batch": 9, "micro_batch": 2}},
+     "shape": [2], "class_rows": 4, "class_dropout": 0.1, "flip": False, "augment": 0.0, "weights": None, "seed": 0,
+     "training": TRAINING | {"steps": STEPS, "batch_size": 9, "micro_batch": 2}},
     {"dataset": DATASET},
 )  # fmt: skip
 SLOW = """

@@ -149,7 +149,7 @@ class ExtremesTable(Table):
 @pytest.mark.slow
 def test_a_new_stage_takes_a_line_and_three_files(project, tiny, snakemake):
     """And is planned, run with and without Snakemake, published and explained like any other."""
-    tiny |= {"tables": {"table_extremes": {"kind": "extremes", "title": "Extremes"}}, "figures": {}, "paths": {}}
+    tiny |= {"tables": {"table_extremes": {"kind": "extremes", "title": "Extremes"}}, "figures": {}, "trajectories": {}}
     folder = project(tiny | {"all": ["table_extremes"]})
     package = folder / "workflow" / "guidance_study"
     stages = package / "config" / "stages.py"

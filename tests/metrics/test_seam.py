@@ -57,27 +57,27 @@ class LogOdds(PointMetric):
 
 from typing import Literal
 
-from guidance_study.metrics.base import Column, PathMetric
+from guidance_study.metrics.base import Column, TrajectoryMetric
 
 
-class Travel(PathMetric):
+class Travel(TrajectoryMetric):
     """The mean length of a trajectory."""
 
     kind: Literal["travel"]
     columns = (Column("travel", "length"),)
     meaning = "Length: the mean."
 
-    def of_paths(self, one):
+    def of_trajectories(self, one):
         import numpy as np
 
-        return np.linalg.norm(np.diff(one.paths, axis=0), axis=2).sum(0).mean()
+        return np.linalg.norm(np.diff(one.trajectories, axis=0), axis=2).sum(0).mean()
 ''',
 }  # fmt: skip
 TABLES = {
     "table_images": {"kind": "images", "title": "I", "experiments": ["digits_cfg"],
                      "metrics": ["frechet", "near_copies"]},
     "table_points": {"kind": "points", "title": "P", "experiments": ["fractal_c_cg"], "metrics": ["neighbour_mean"]},
-    "table_paths": {"kind": "paths", "title": "T", "paths": ["gauss_far"], "metrics": ["boundary"]},
+    "table_paths": {"kind": "trajectories", "title": "T", "trajectories": ["gauss_far"], "metrics": ["boundary"]},
 }  # fmt: skip
 NEW = dict(zip(TABLES, FILES, strict=True))
 
@@ -90,8 +90,14 @@ def configured(**added: str) -> dict:
     tables = {name: table | {"metrics": [*table["metrics"]]} for name, table in TABLES.items()}
     for name, metric in added.items():
         tables[name]["metrics"].append(metric)
-    paths = {"gauss_far": config["paths"]["gauss_far"]}
-    return config | {"experiments": experiments, "tables": tables, "paths": paths, "figures": {}, "all": list(TABLES)}
+    trajectories = {"gauss_far": config["trajectories"]["gauss_far"]}
+    return config | {
+        "experiments": experiments,
+        "tables": tables,
+        "trajectories": trajectories,
+        "figures": {},
+        "all": list(TABLES),
+    }
 
 
 def run(folder, config: dict, command: str = "run"):

@@ -67,7 +67,7 @@ def changed(before: dict[str, str], after: dict[str, str]) -> set[str]:
 @pytest.mark.parametrize(
     ("module", "kind", "stages"),
     [
-        ("guidance/classifier_free", "classifier_free", {"samples", "paths", "cost"}),
+        ("guidance/classifier_free", "classifier_free", {"samples", "trajectories", "cost"}),
         ("datasets/cifar10", "cifar10", {"dataset"}),
         ("networks/song_unet", "song_unet", {"denoiser"}),
         ("networks/modules/residual_mlp", "residual_mlp", {"denoiser", "postprocessor"}),

@@ -77,7 +77,7 @@ def test_an_arm_postprocesses_as_the_study_does(study):
 def test_a_class_dropped_model_is_guided_without_a_classifier(study):
     model = study.load("digits_conditional")
     assert isinstance(model.guidance, ClassifierFree)
-    assert (model.classes, model.dataset.kind, model.process.steps) == (10, "digits", 1000)
+    assert (model.classes, model.dataset.kind, model.process.timesteps) == (10, "digits", 1000)
     same = replace(study.load("digits_cfg"), sampler=model.sampler)
     torch.testing.assert_close(model.sample(3, scale=2), same.sample(3, scale=2))
 
@@ -172,7 +172,7 @@ def test_what_no_model_can_do(study):
 @pytest.mark.parametrize("process", [{"kind": "ddpm"}, {"kind": "edm"}, {"kind": "rectified_flow"}])
 def test_a_file_of_any_process_samples(study, tmp_path, process):
     params = study.plan.denoiser("gauss_far", 0).params | {"process": process}
-    state = seams.parse("networks", params["network"]).build((1,), params["rows"]).state_dict()
+    state = seams.parse("networks", params["network"]).build((1,), params["class_rows"]).state_dict()
     save_weights(state, Job(params, {}, tmp_path, tmp_path), "denoiser")
     model = study.load(tmp_path / "weights.safetensors")
     found = model.sample(6, scale=2, label=[0, 1, 1, 0, 1, 0])

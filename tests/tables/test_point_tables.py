@@ -102,19 +102,19 @@ def test_the_papers_budgets_are_the_papers():
 
     study = parse(merge(read(TOP / "config.yaml"), read(TOP / "config" / "paper.yaml")))
     synthetic = [model for model in study.models.values() if model.dataset.startswith(("gauss", "fractal"))]
-    assert {(m.training.steps, m.training.batch) for m in synthetic} == {(100_000, 4096)}
+    assert {(m.training.steps, m.training.batch_size) for m in synthetic} == {(100_000, 4096)}
     line = [c for c in study.classifiers.values() if c.dataset.startswith("gauss")]
     plane = [c for c in study.classifiers.values() if c.dataset.startswith("fractal")]
-    assert {(c.training.steps, c.training.batch) for c in line} == {(50_000, 4096)}
-    assert {(c.training.steps, c.training.batch) for c in plane} == {(30_000, 4096)}
+    assert {(c.training.steps, c.training.batch_size) for c in line} == {(50_000, 4096)}
+    assert {(c.training.steps, c.training.batch_size) for c in plane} == {(30_000, 4096)}
     flow = study.postprocessors["fractal"]
-    assert (flow.training.steps, flow.training.batch, flow.solver.rtol) == (100_000, 4096, 1e-5)
+    assert (flow.training.steps, flow.training.batch_size, flow.solver.rtol) == (100_000, 4096, 1e-5)
 
 
 def test_growth_along_paths_names_the_run_where_it_fails():
-    from guidance_study.tables.reporting.paths import growth
+    from guidance_study.tables.reporting.trajectories import growth
 
-    shared = {"data": "line", "run": "free", "seed": 3, "metric": "boundary"}
+    shared = {"data": "line", "run": "classifier_free", "seed": 3, "metric": "boundary"}
     values = pd.DataFrame(
         [shared | {"scale": scale, "value": value} for scale, value in ((1, 0.5), (2, 0.7), (5, 0.6))]
     )
@@ -133,8 +133,8 @@ def test_a_base_with_weights_from_outside_is_said_to_be_one(parsed):
 
 def test_parts_with_weights_from_outside_are_said_to_be_so(tmp_path):
     from guidance_study.execution.job import Job
-    from guidance_study.tables.reporting.paths import learned
+    from guidance_study.tables.reporting.trajectories import learned
 
-    parts = {"gauss": {"conditional": None, "linear": {"steps": 7, "batch": 3}}}
+    parts = {"gauss": {"conditional": None, "linear": {"steps": 7, "batch_size": 3}}}
     job = Job({"parts": parts}, {}, tmp_path, tmp_path)
     assert learned(job)[1] == "Learned parts: conditional, weights from outside; linear, 7 steps of batch 3."

@@ -35,7 +35,7 @@ def measured(seeds=(0,), scales=(2.25, 2.5)) -> pd.DataFrame:
     """value = 100 seed + 10 scale + block, less 1000 for every step from before to after to retrieval."""
     states = [("before", NO_ARM), ("after", ARM), ("retrieval", ARM)]
     rows = [
-        {"experiment": "e", "state": state, **arm, **RULE, "block": b, "metric": "frechet", "reference": reference,
+        {"experiment": "e", "state": state, **arm, **RULE, "repeat": b, "metric": "frechet", "reference": reference,
          "space": "evaluator", "label": None,
          "scale": scale, "seed": seed, "value": 100 * seed + 10 * scale + b - 1000 * i}
         for seed, scale, (i, (state, arm)), reference, b in itertools.product(

@@ -142,7 +142,7 @@ class Blank(Figure):
         return drawn
 ''',
 }  # fmt: skip
-TRAINING = {"steps": 5, "batch": 16, "lr": 0.001}
+TRAINING = {"steps": 5, "batch_size": 16, "lr": 0.001}
 STUDY = {
     "datasets": {"stripes": {"kind": "stripes", "side": 8, "n": 100}},
     "networks": {"two": {"kind": "two_layers", "width": 16}},
@@ -153,7 +153,7 @@ STUDY = {
     "postprocessors": {"stripes": {"network": "two", "training": TRAINING}},
     "experiments": {"stripes": {
         "model": "stripes", "guidance": {"kind": "late_free"}, "sampler": {"kind": "ddim", "steps": 3},
-        "pool": {"scales": [1, 2], "n": 40}, "evaluation": {"scales": [2.0], "blocks": 1, "block_size": 40},
+        "pool": {"scales": [1, 2], "n": 40}, "evaluation": {"scales": [2.0], "repeats": 1, "n": 40},
         "arms": [{"space": "rows", "k": 3, "postprocessor": "stripes"}], "evaluator": "stripes"}},
     "tables": {"table_new": {"kind": "counts", "title": "New", "experiment": "stripes"}},
     "figures": {"fig_new": {"kind": "blank", "title": "New"}},
@@ -213,7 +213,7 @@ def test_new_kinds_are_priced_by_their_facts_and_methods(extended):
     environ = environment() | {"PYTHONPATH": "workflow"}
     done = subprocess.run([sys.executable, "-c", code], cwd=folder, env=environ, text=True, capture_output=True)
     assert done.returncode == 0, done.stderr
-    samples = 3 * TRAINING["steps"] * TRAINING["batch"]  # forward and backward
+    samples = 3 * TRAINING["steps"] * TRAINING["batch_size"]  # forward and backward
     assert json.loads(done.stdout) == [60_000, samples * 4 * 3 * 64 * 64 * 16, samples * 2 * 3 * 64 * 64]
 
 

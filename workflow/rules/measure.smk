@@ -6,7 +6,7 @@ rule measures:
     input:
         dataset=measures.made_from("dataset"),
         samples=measures.made_from("samples"),
-        paths=measures.made_from("paths"),
+        trajectories=measures.made_from("trajectories"),
         postprocessed=measures.made_from("postprocessed"),
         features=measures.made_from("features"),
         statistics=measures.made_from("statistics"),

@@ -1,6 +1,7 @@
 """What every configuration model shares."""
 
-from typing import Annotated, Any
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -30,6 +31,8 @@ Digest = Annotated[str, AfterValidator(_digest)]
 class Spec(BaseModel):
     """A part of the configuration: unknown keys, lax types and non-finite numbers are errors."""
 
+    renamed: ClassVar[Mapping[str, str]] = {}  # keys of earlier versions, which said two things, and their new names
+
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
     @model_validator(mode="before")
@@ -39,6 +42,9 @@ class Spec(BaseModel):
         if isinstance(data, dict):
             for key in data:
                 if key not in cls.model_fields:
+                    if key in cls.renamed:
+                        new = cls.renamed[key]
+                        raise PydanticCustomError("renamed_key", "renamed", {"key": str(key), "new": new})
                     allowed = ", ".join(cls.model_fields)
                     raise PydanticCustomError("unknown_key", "unknown", {"key": str(key), "allowed": allowed})
         return data

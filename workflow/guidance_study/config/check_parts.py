@@ -5,9 +5,9 @@ Each raises ValueError with one sentence.
 
 from typing import TYPE_CHECKING, Any
 
-from guidance_study.config.paths import EXACT
 from guidance_study.config.sentences import known
 from guidance_study.config.training import Model
+from guidance_study.config.trajectories import EXACT
 
 if TYPE_CHECKING:
     from guidance_study.config.study import Study
@@ -85,5 +85,5 @@ def not_exact(at: str, name: str) -> None:
 
 
 def discrete(study: "Study") -> list[str]:
-    """Names of the processes that classifiers of noisy data, and paths, can be of."""
+    """Names of the processes that classifiers of noisy data, and trajectories, can be of."""
     return [name for name, process in study.processes.items() if process.discrete]

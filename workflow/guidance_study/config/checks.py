@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 from guidance_study.config.check_parts import clean, discrete, fits, not_exact, parts
 from guidance_study.config.experiments import Evaluation, Experiment
 from guidance_study.config.facts import Facts
-from guidance_study.config.paths import EXACT, Paths
 from guidance_study.config.seams import kinds
 from guidance_study.config.sentences import distinct, known
 from guidance_study.config.stages import STAGES
 from guidance_study.config.training import Model
+from guidance_study.config.trajectories import EXACT, TrajectoryRuns
 
 if TYPE_CHECKING:
     from guidance_study.config.study import Study
@@ -27,8 +27,8 @@ def check(study: "Study") -> None:
         known(f"postprocessors.{name}.network", postprocessor.network, study.networks)
     for name, experiment in study.experiments.items():
         _experiment(f"experiments.{name}", experiment, study)
-    for name, paths in study.paths.items():
-        _paths(f"paths.{name}", paths, study)
+    for name, trajectories in study.trajectories.items():
+        _trajectories(f"trajectories.{name}", trajectories, study)
     _outputs(study)
 
 
@@ -101,12 +101,12 @@ def _stored(study: "Study") -> list[str]:
 
 def _judged_exactly(at: str, evaluation: Evaluation, facts: Facts) -> None:
     """Points are measured in one block, with enough of each class for a ball's radius."""
-    if evaluation.blocks != 1:
+    if evaluation.repeats != 1:
         raise ValueError(
-            f"configuration key '{at}evaluation.blocks' has the value {evaluation.blocks}: 1, where the evaluator is"
+            f"configuration key '{at}evaluation.repeats' has the value {evaluation.repeats}: 1, where the evaluator is"
             f" '{EXACT}'"
         )
-    fewest = min(evaluation.block_size // facts.classes, *facts.held_out_counts)
+    fewest = min(evaluation.n // facts.classes, *facts.held_out_counts)
     if evaluation.manifold_k >= fewest:
         raise ValueError(
             f"configuration key '{at}evaluation.manifold_k' has the value {evaluation.manifold_k}: below {fewest}, the"
@@ -155,15 +155,17 @@ def _sampler(at: str, sampler: Any, process: str, study: "Study", *needed: str) 
     sampler.check(at, process, spec)
 
 
-def _paths(at: str, paths: Paths, study: "Study") -> None:
-    known(f"{at}.dataset", paths.dataset, study.datasets)
-    _mixture(f"{at}.dataset", paths.dataset, paths.dataset, study)
-    known(f"{at}.process", paths.process, discrete(study))
-    classes = study.datasets[paths.dataset].facts().classes
-    if paths.n < classes:
-        raise ValueError(f"configuration key '{at}.n' has the value {paths.n}: at least {classes}, one of every class")
-    _sampler(f"{at}.sampler", paths.sampler, paths.process, study, "path")
-    for role, name in paths.parts.items():
+def _trajectories(at: str, trajectories: TrajectoryRuns, study: "Study") -> None:
+    known(f"{at}.dataset", trajectories.dataset, study.datasets)
+    _mixture(f"{at}.dataset", trajectories.dataset, trajectories.dataset, study)
+    known(f"{at}.process", trajectories.process, discrete(study))
+    classes = study.datasets[trajectories.dataset].facts().classes
+    if trajectories.n < classes:
+        raise ValueError(
+            f"configuration key '{at}.n' has the value {trajectories.n}: at least {classes}, one of every class"
+        )
+    _sampler(f"{at}.sampler", trajectories.sampler, trajectories.process, study, "path")
+    for role, name in trajectories.parts.items():
         here = f"{at}.parts.{role}"
         not_exact(here, role)
         known(here, name, [*study.models, *study.classifiers])
@@ -171,23 +173,23 @@ def _paths(at: str, paths: Paths, study: "Study") -> None:
             raise ValueError(f"the name '{name}' of '{here}' is a model's and a classifier's; rename one of them")
         part = study.models.get(name) or study.classifiers[name]
         for key in ("dataset", "process"):
-            if getattr(part, key) != getattr(paths, key):
+            if getattr(part, key) != getattr(trajectories, key):
                 raise ValueError(
                     f"configuration key '{here}' has the value '{name}': its {key} is '{getattr(part, key)}' and must"
-                    f" be '{getattr(paths, key)}'"
+                    f" be '{getattr(trajectories, key)}'"
                 )
-    for name, run in paths.runs.items():
+    for name, run in trajectories.runs.items():
         here = f"{at}.runs.{name}"
         distinct(f"{here}.scales", run.scales)
         if run.steps:
-            sampler = paths.sampler.model_copy(update={"steps": run.steps})
-            sampler.check(here, paths.process, study.processes[paths.process])
-        denoisers = [role for role, part in paths.parts.items() if part in study.models]
+            sampler = trajectories.sampler.model_copy(update={"steps": run.steps})
+            sampler.check(here, trajectories.process, study.processes[trajectories.process])
+        denoisers = [role for role, part in trajectories.parts.items() if part in study.models]
         known(f"{here}.eps", run.eps, [*denoisers, EXACT])
         if run.eps != EXACT:
-            _takes(f"{here}.guidance.kind", run.guidance, paths.parts[run.eps], study)
+            _takes(f"{here}.guidance.kind", run.guidance, trajectories.parts[run.eps], study)
         for key, section in run.guidance.roles.items():
-            declared = [role for role, part in paths.parts.items() if part in getattr(study, section)]
+            declared = [role for role, part in trajectories.parts.items() if part in getattr(study, section)]
             known(f"{here}.guidance.{key}", getattr(run.guidance, key), [*declared, EXACT])
 
 

@@ -1,12 +1,12 @@
 """Experiments: what is sampled, postprocessed and measured. What is shown of them: tables/ and figures/."""
 
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from guidance_study.config.base import Name, PositiveInt, Scales, Spec
 from guidance_study.config.choices import AnyGuidance, AnySampler
-from guidance_study.config.paths import EXACT
+from guidance_study.config.trajectories import EXACT
 from guidance_study.support.params import Params
 
 EVALUATOR = "evaluator"  # the space of the evaluation classifier's features
@@ -24,11 +24,13 @@ class Pool(Spec):
 class Evaluation(Spec):
     """Generations on which everything is measured; none of them is ever trained on."""
 
+    renamed: ClassVar = {"blocks": "repeats", "block_size": "n"}
+
     scales: Scales = Field(description="guidance scales (paper: 2.25, 2.50, 2.75, unseen in training)")
-    blocks: PositiveInt = Field(
-        3, description="disjoint blocks, measured apart; 1 where the closed form judges (our guess: 3)"
+    repeats: PositiveInt = Field(
+        3, description="disjoint sets of generations, measured apart; 1 where the closed form judges (our guess: 3)"
     )
-    block_size: int = Field(ge=10, description="generations a block (paper: 50000 on CIFAR-10)")
+    n: int = Field(ge=10, description="generations a scale and repeat (paper: 50000 on CIFAR-10)")
     manifold_k: int = Field(
         5, ge=1, le=9, description="neighbour whose distance is a ball's radius, for precision to coverage (our guess)"
     )

@@ -93,6 +93,9 @@ def _sentence(problem: ErrorDetails, data: Params) -> str:
         path = f"{path}.{context['key']}" if path else context["key"]
         value = next((v for k, v in value.items() if str(k) == context["key"]), None)
         return f"configuration key '{path}' (value {_short(value)}) is unknown; allowed here: {context['allowed']}"
+    if kind == "renamed_key":
+        at = f"{path}.{context['key']}" if path else context["key"]
+        return f"configuration key '{at}' is called '{context['new']}' now"
     if kind == "missing":
         return f"configuration key '{path}' is missing; it needs a value"
     if kind == "value_error":

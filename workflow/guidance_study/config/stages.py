@@ -48,7 +48,7 @@ STAGES: dict[str, Stage] = {
     "postprocessed": Stage(("samples.npy",), shards=True, gpu="long", mapped=True),
     "measures": Stage(("measures.json",)),
     "cost": Stage(("cost.json",), gpu="always"),
-    "paths": Stage(("paths.npy", "labels.npy"), small=True),
+    "trajectories": Stage(("trajectories.npy", "labels.npy"), small=True),
     "table": Stage(TABLE, small=True, mapped=True, published="tables", shown="table.html"),
     "figure": Stage(("figure.png", "figure.pdf"), small=True, mapped=True, published="figures", shown="figure.png"),
 }

@@ -1,25 +1,27 @@
 """The whole configuration, and the checks that need more than one part of it."""
 
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from guidance_study.config.base import Name, PositiveInt, Spec
 from guidance_study.config.choices import AnyDataset, AnyEmbedding, AnyFigure, AnyNetwork, AnyProcess, AnyTable
 from guidance_study.config.experiments import Experiment
-from guidance_study.config.paths import Paths
 from guidance_study.config.training import Classifier, Model, Postprocessor
+from guidance_study.config.trajectories import TrajectoryRuns
 
 
 class Execution(Spec):
     """How jobs run, no part of an address: results change by rounding alone."""
+
+    renamed: ClassVar = {"batch": "inference_batch"}
 
     threads: PositiveInt = Field(1, description="CPU threads of a job (our guess)")
     checkpoint_seconds: float = Field(
         60.0, gt=0, description="seconds between checkpoints of a training run (our guess)"
     )
     environment: Literal["cpu", "cuda"] = Field("cpu", description="envs/<this>.yaml, for --sdm conda (our guess)")
-    batch: PositiveInt = Field(2048, description="samples in a batch of inference (our guess)")
+    inference_batch: PositiveInt = Field(2048, description="samples in a batch of inference (our guess)")
     shards: PositiveInt = Field(1, description="jobs that share generating, embedding and postprocessing (our guess)")
     shard_rows: PositiveInt = Field(5000, description="fewest images of a shard (our guess)")
     devices: PositiveInt = Field(
@@ -40,6 +42,8 @@ class Execution(Spec):
 class Study(Spec):
     """Everything that `snakemake` can build."""
 
+    renamed: ClassVar = {"paths": "trajectories"}
+
     seeds: list[int] = Field(
         min_length=1,
         description="training seeds; everything trained or drawn is repeated for each (our guess: [0])",
@@ -53,7 +57,9 @@ class Study(Spec):
     embeddings: dict[Name, AnyEmbedding] = Field(description="neighbour spaces by name")
     postprocessors: dict[Name, Postprocessor] = Field(description="postprocessing flows by name")
     experiments: dict[Name, Experiment] = Field(description="what is sampled, postprocessed and measured, by name")
-    paths: dict[Name, Paths] = Field({}, description="trajectories on data with a known mixture, by name")
+    trajectories: dict[Name, TrajectoryRuns] = Field(
+        {}, description="trajectories on data with a known mixture, by name"
+    )
     tables: dict[Name, AnyTable] = Field(description="tables by name; the name is a target of `snakemake`")
     figures: dict[Name, AnyFigure] = Field(description="figures by name; the name is a target of `snakemake`")
     all: list[Name] = Field(min_length=1, description="tables and figures that a plain `snakemake` builds")

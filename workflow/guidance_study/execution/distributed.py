@@ -124,7 +124,7 @@ def joined(device: torch.device) -> Iterator[Group]:
 
 def make(stage: str, job: Job) -> int:
     """Run a training stage in `execution.devices` processes, one to a GPU where there are GPUs; returns how many."""
-    wanted = min(setting("devices", 1), job.params["training"]["batch"])
+    wanted = min(setting("devices", 1), job.params["training"]["batch_size"])
     gpus = devices.claim(wanted)
     size = len(gpus) or wanted
     with _others(stage, job, size, gpus) if size > 1 else contextlib.nullcontext():

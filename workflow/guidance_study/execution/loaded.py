@@ -58,4 +58,4 @@ def as_planned(units: dict[str, str]) -> Iterator[None]:
         raise StudyError(f"'{unnamed[0]}' ran, but no recipe of the job or its inputs names it, so no address holds it")
     for module, content in planned.items():
         if _bytes.get(module, content) != content:
-            raise StudyError(f"'{code.paths[module]}' changed after this run was planned; run again")
+            raise StudyError(f"'{code.trajectories[module]}' changed after this run was planned; run again")

@@ -21,7 +21,7 @@ class GapFigure(PairsSpec, Figure):
     """A line for each pair of runs, a point for each of the data; exact on both sides is rounding error."""
 
     kind: Literal["gap"]
-    paths: list[Name] = Field(min_length=1, max_length=6, description="names in `paths`")
+    trajectories: list[Name] = Field(min_length=1, max_length=6, description="names in `trajectories`")
     colours: list[Colour] = Field(
         ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#8C6D1F"], min_length=6, description="of the data"
     )
@@ -29,13 +29,13 @@ class GapFigure(PairsSpec, Figure):
     def draw(self, job: "Job") -> "Drawing":
         """The matplotlib figure."""
         from guidance_study.figures import style
-        from guidance_study.tables.reporting.paths import gaps
+        from guidance_study.tables.reporting.trajectories import gaps
 
         rows = gaps(job, [pair.plain() for pair in self.pairs])
         rows = rows[rows["metric"] == "rms"]
         drawn, axes = style.figure(1, 2, 7.2, 1.0 + 0.25 * len(self.pairs), widths=(1, 5))
         for axis, low in zip(axes[0], (True, False), strict=True):
-            for i, name in enumerate(self.paths):
+            for i, name in enumerate(self.trajectories):
                 mine = rows[(rows["data"] == name) & ((rows["value"] < ROUNDING) == low)]
                 mean = mine.groupby("pair")["value"].mean()
                 axis.scatter(mean, mean.index, marker=MARKERS[i], color=self.colours[i], s=26, zorder=3,

@@ -7,8 +7,8 @@ from pydantic import Field
 from guidance_study.config.base import Colour, Name, PositiveInt, Scales
 from guidance_study.config.sentences import known
 from guidance_study.figures import Figure
-from guidance_study.tables.paths import of_dimension
 from guidance_study.tables.points import described, known_experiments
+from guidance_study.tables.trajectories import of_dimension
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing

@@ -2,9 +2,10 @@
 
 What a metric is: of what, its columns and their meaning in words, and how it is computed. Bases, by what a metric
 computes: `ImageMetric` from two sets of features, `PointMetric` a number a point, `ClassMetric` a number a class,
-`PathMetric` a number of trajectories; `Metric` anything. A field of a metric, beside its kind, is filled with the value
-of that name in an experiment's `evaluation` or in a table of paths, and is part of the recipe. Files that define no
-kind help the others. The configuration reads these files too: `oracle` and `sets`, which are heavy, are packages.
+`TrajectoryMetric` a number of trajectories; `Metric` anything. A field of a metric, beside its kind, is filled with the
+value of that name in an experiment's `evaluation` or in a table of trajectories, and is part of the recipe. Files that
+define no kind help the others. The configuration reads these files too: `oracle` and `sets`, which are heavy, are
+packages.
 """
 
 from __future__ import annotations
@@ -22,10 +23,10 @@ if TYPE_CHECKING:
     import numpy as np
 
     from guidance_study.metrics.sets.images import Images, RealImages, Seen
-    from guidance_study.metrics.sets.paths import Trajectories
     from guidance_study.metrics.sets.points import Points, RealPoints
+    from guidance_study.metrics.sets.trajectories import Trajectories
 
-SUBJECTS = ("images", "points", "paths")
+SUBJECTS = ("images", "points", "trajectories")
 SETS = ("real", "before", "after", "retrieval", None)  # states that a metric is of unless it says otherwise
 
 
@@ -144,19 +145,19 @@ class ClassMetric(Metric):
         yield from (Row(column.name, value, label=label) for label, value in enumerate(found))
 
 
-class PathMetric(Metric):
+class TrajectoryMetric(Metric):
     """Of trajectories: one number for all classes."""
 
-    of: ClassVar[tuple[str, ...]] = ("paths",)
+    of: ClassVar[tuple[str, ...]] = ("trajectories",)
 
     @abstractmethod
-    def of_paths(self, one: Trajectories) -> float | None:
-        """A number of `one.paths` (frames, n, d); None where there is none."""
+    def of_trajectories(self, one: Trajectories) -> float | None:
+        """A number of `one.trajectories` (frames, n, d); None where there is none."""
 
     def measure(self, one: Trajectories, real: RealPoints) -> Iterator[Row]:
         """One row, for all classes."""
         (column,) = self.columns
-        if (value := self.of_paths(one)) is not None:
+        if (value := self.of_trajectories(one)) is not None:
             yield Row(column.name, float(value))
 
 
@@ -179,7 +180,7 @@ def _names(subject: str) -> Any:
 # Types of configuration values that are the name of a metric's column.
 ImageMetricName = Annotated[str, Late(partial(_names, "images"))]
 PointMetricName = Annotated[str, Late(partial(_names, "points"))]
-PathMetricName = Annotated[str, Late(partial(_names, "paths"))]
+PathMetricName = Annotated[str, Late(partial(_names, "trajectories"))]
 
 
 def columns(subject: str) -> dict[str, Column]:

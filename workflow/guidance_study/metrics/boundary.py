@@ -16,7 +16,7 @@ class BoundaryDistance(PointMetric):
     """Distance to the decision boundary of the mixture; of trajectories, that of their ends."""
 
     kind: Literal["boundary"]
-    of = ("points", "paths")
+    of = ("points", "trajectories")
     columns = (Column("boundary", "distance to boundary"),)
     meaning = (
         "Distance to boundary: to where the mixture's exact posterior on clean data is 1/2 (sought within 6 of 0)."

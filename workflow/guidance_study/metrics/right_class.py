@@ -17,7 +17,7 @@ class RightClass(PointMetric):
     """The share of points whose most probable class is their label; of trajectories, of their ends."""
 
     kind: Literal["right_class"]
-    of = ("points", "paths")
+    of = ("points", "trajectories")
     columns = (Column("right_class", "right class"),)
     meaning = "Right class: by the mixture's exact posterior on clean data."
 

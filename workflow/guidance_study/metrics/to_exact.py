@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from guidance_study.metrics import Column, PathMetric
+from guidance_study.metrics import Column, TrajectoryMetric
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from guidance_study.metrics.sets.paths import Trajectories
+    from guidance_study.metrics.sets.trajectories import Trajectories
 
 
-class ToExact(PathMetric):
+class ToExact(TrajectoryMetric):
     """RMS distance, over all times, to the trajectories of the run `reference` at scale 1, from the same noises."""
 
     kind: Literal["to_exact"]
@@ -20,9 +20,9 @@ class ToExact(PathMetric):
     columns = (Column("to_exact", "RMS to exact"),)
     meaning = "RMS to exact: over all times, to the exact conditional trajectory (scale 1) from the same noise."
 
-    def of_paths(self, one: Trajectories) -> float | None:
+    def of_trajectories(self, one: Trajectories) -> float | None:
         """None for a run of its own number of steps, whose times are others than the exact trajectory's."""
-        return None if one.own_steps else rms(one.paths, one.all.of(self.reference, 1.0))
+        return None if one.own_steps else rms(one.trajectories, one.all.of(self.reference, 1.0))
 
 
 def rms(a: np.ndarray, b: np.ndarray) -> float:

@@ -18,7 +18,7 @@ class Wasserstein(ClassMetric):
     """W1 to real points, class by class; of trajectories, that of their ends."""
 
     kind: Literal["wasserstein"]
-    of = ("points", "paths")
+    of = ("points", "trajectories")
     columns = (Column("wasserstein", "Wasserstein"),)
     meaning = "Wasserstein: W1 to held-out points of the class, sliced in the plane, the mean over classes."
 

@@ -27,7 +27,7 @@ def denoiser(plan: "Plan", name: str, seed: int) -> Artefact:
         "process": plan.plain("processes", model.process),
         "network": network,
         "shape": list(data.shape),
-        "rows": _rows(plan, model, data.classes),
+        "class_rows": _rows(plan, model, data.classes),
         "class_dropout": dropout,
         "flip": model.flip,
         "augment": model.augment,

@@ -51,8 +51,8 @@ class Code:
 
     def __init__(self, package: Path = PACKAGE, loaded: Mapping[str, bytes] | None = None):
         self.package = package
-        self.paths = {_module(path.relative_to(package)): path for path in package.rglob("*.py")}
-        self.contents = {module: path.read_bytes() for module, path in self.paths.items()} | (loaded or {})
+        self.trajectories = {_module(path.relative_to(package)): path for path in package.rglob("*.py")}
+        self.contents = {module: path.read_bytes() for module, path in self.trajectories.items()} | (loaded or {})
         self.kept = _read_cache(package)
         self.anew: dict[str, dict] = {}
         self.same = _read_record(package.parent / RECORD)
@@ -69,7 +69,7 @@ class Code:
         try:
             found = parsed(content)
         except (SyntaxError, ValueError) as error:
-            raise StudyError(f"'{self.paths[module]}' is no Python: {error}") from None
+            raise StudyError(f"'{self.trajectories[module]}' is no Python: {error}") from None
         self.anew[key] = asdict(found)
         return found
 
@@ -89,12 +89,12 @@ class Code:
         for said, name in self.source(module).imports:
             parts = said.removeprefix(HOME).lstrip(".").split(".")
             if said.startswith("."):
-                home = module.split(".") + ["__init__"] * (self.paths[module].stem == "__init__")
+                home = module.split(".") + ["__init__"] * (self.trajectories[module].stem == "__init__")
                 parts = home[: len(home) - (len(said) - len(said.lstrip(".")))] + parts
             base = ".".join(filter(None, parts))
             inside = ".".join(filter(None, (base, name)))
-            found.append((inside, "") if inside in self.paths else (base, name))
-        return [(target, name) for target, name in found if target in self.paths]
+            found.append((inside, "") if inside in self.trajectories else (base, name))
+        return [(target, name) for target, name in found if target in self.trajectories]
 
     def _own(self, module: str) -> str:
         """The digest of a module's own code; what it imports is known by its code, constants by their values."""
@@ -106,14 +106,14 @@ class Code:
 
     def _modules(self, package: str) -> dict[str, str]:
         """Kind -> its module, of a seam's package."""
-        inside = sorted(m for m in self.paths if m.rpartition(".")[0] == package)
+        inside = sorted(m for m in self.trajectories if m.rpartition(".")[0] == package)
         return {kind: module for module in inside for kind in self.source(module).kinds}
 
     def module(self, unit: str) -> str | None:
         """The module of a unit, "stages/<stage>" or "<package of a seam>/<kind>"; None if there is no such unit."""
         package, _, name = unit.rpartition("/")
         if package == "stages":
-            return f"stages.{name}" if f"stages.{name}" in self.paths else None
+            return f"stages.{name}" if f"stages.{name}" in self.trajectories else None
         return self._modules(package.replace("/", ".")).get(name)
 
     def digest(self, unit: str) -> str:

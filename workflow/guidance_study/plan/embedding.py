@@ -10,8 +10,6 @@ if TYPE_CHECKING:
 
 PARTS = {"train": "the training images of ", "held_out": "the held-out images of ", "samples": ""}
 
-EXACT_SEARCH = {"kind": "exact"}  # says nothing any more: goes from recipes as soon as their addresses change anyway
-
 
 def features(plan: "Plan", images: Artefact, space: str, part: str) -> Artefact:
     """Images in a pretrained network's space: `part` is train or held_out of a dataset, or samples."""
@@ -51,5 +49,5 @@ def neighbours(plan: "Plan", samples: Artefact, dataset: str, space: str, k: int
     inputs = {"samples": samples, "dataset": plan.dataset(dataset)}
     embedding, needs = within(plan, space, seed, samples, inputs["dataset"])
     about = f"{k} nearest neighbours ({space}) of {samples.about}"
-    params = {"embedding": embedding, "k": k, "search": EXACT_SEARCH}
+    params = {"embedding": embedding, "k": k}
     return plan.add(Artefact("neighbours", f"{embedding['kind']}-k{k}", params, inputs | needs, about))

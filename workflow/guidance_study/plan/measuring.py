@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from guidance_study.config import seams
 from guidance_study.config.experiments import Arm, Experiment
 from guidance_study.config.study import Study
-from guidance_study.plan.embedding import EXACT_SEARCH, within
+from guidance_study.plan.embedding import within
 from guidance_study.plan.recipes import Artefact, at_scales
 from guidance_study.support.errors import StudyError
 from guidance_study.support.params import Params
@@ -14,7 +14,7 @@ from guidance_study.support.params import Params
 if TYPE_CHECKING:
     from guidance_study.plan.plan import Plan
 
-Measured = tuple[str, float | str | None]  # (experiment, scale or None: all) or (paths, reference run)
+Measured = tuple[str, float | str | None]  # (experiment, scale or None: all) or (trajectories, reference run)
 
 
 def asked(study: Study) -> dict[Measured, set[str]]:
@@ -36,7 +36,7 @@ def measures(plan: "Plan", name: str, scale: float | None, seed: int) -> Artefac
     arms, inputs = [], {"samples": samples, "dataset": dataset}
     for arm in experiment.arms:
         embedding, needs = within(plan, arm.space, seed, samples, dataset, f"/{arm.name}")
-        arms.append({**arm.settings, "embedding": embedding, "search": EXACT_SEARCH})
+        arms.append({**arm.settings, "embedding": embedding})
         inputs |= {f"postprocessed/{arm.name}": plan.postprocessed(name, arm, scales, seed), **needs}
     if not exact:
         inputs |= _seen(plan, experiment, inputs, seed)
@@ -46,7 +46,7 @@ def measures(plan: "Plan", name: str, scale: float | None, seed: int) -> Artefac
         "metrics": _metrics(plan, subject, (name, scale), {**evaluation.plain(), "seed": seed}),
         "guidance": samples.params["guidance"] | ({"classifier": guide.params["network"]["kind"]} if guide else {}),
         "arms": arms,
-        "blocks": evaluation.blocks,
+        "repeats": evaluation.repeats,
         "spaces": evaluation.spaces,
         "seed": seed,
     }
@@ -54,12 +54,17 @@ def measures(plan: "Plan", name: str, scale: float | None, seed: int) -> Artefac
     return plan.add(Artefact("measures", samples.label, params, inputs, about))
 
 
-def path_measures(plan: "Plan", name: str, reference: str, seed: int) -> Artefact:
-    """What tables with this reference run ask for of an entry of `paths`."""
-    paths = plan.paths(name, seed)
-    params = {"of": "paths", "metrics": _metrics(plan, "paths", (name, reference), {"reference": reference})}
-    inputs = {"paths": paths, "dataset": paths.inputs["dataset"]}
-    return plan.add(Artefact("measures", paths.label, params, inputs, f"{name}: trajectories measured, seed {seed}"))
+def trajectory_measures(plan: "Plan", name: str, reference: str, seed: int) -> Artefact:
+    """What tables with this reference run ask for of an entry of `trajectories`."""
+    trajectories = plan.trajectories(name, seed)
+    params = {
+        "of": "trajectories",
+        "metrics": _metrics(plan, "trajectories", (name, reference), {"reference": reference}),
+    }
+    inputs = {"trajectories": trajectories, "dataset": trajectories.inputs["dataset"]}
+    return plan.add(
+        Artefact("measures", trajectories.label, params, inputs, f"{name}: trajectories measured, seed {seed}")
+    )
 
 
 def _metrics(plan: "Plan", subject: str, of: Measured, given: Params) -> list[Params]:

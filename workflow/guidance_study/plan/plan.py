@@ -41,14 +41,14 @@ class Plan:
     classifier = once(base.classifier)
     samples = once(generating.samples)
     evaluated = generating.evaluated
-    paths = once(generating.paths)
+    trajectories = once(generating.trajectories)
     features = once(embedding.features)
     statistics = embedding.statistics
     neighbours = once(embedding.neighbours)
     postprocessor = once(postprocessing.postprocessor)
     postprocessed = postprocessing.postprocessed
     measures = measuring.measures
-    path_measures = measuring.path_measures
+    trajectory_measures = measuring.trajectory_measures
     cost = measuring.cost
 
     def __init__(self, study: Study):

@@ -36,7 +36,7 @@ def mem_mb(artefact: Artefact, attempt: int = 1) -> int:
 def runtime(artefact: Artefact, attempt: int = 1, shards: int = 1) -> int:
     """Minutes; with `shards` those of one of them."""
     gpu = gpus(artefact)
-    if artefact.spec.small or artefact.params.get("of") in ("points", "paths"):
+    if artefact.spec.small or artefact.params.get("of") in ("points", "trajectories"):
         seconds = 300 + _array_mb(artefact) / 10  # 10 MB a second, for a folder of images
     else:
         speed = GPU_SPEED[_precision(artefact)] if gpu else CPU_SPEED
@@ -53,14 +53,14 @@ def gpus(artefact: Artefact) -> int:
 def processes(recipe: Params, devices: int) -> int:
     """Processes that a job with this recipe trains in, of as many as may be; 1 where it trains nothing."""
     training = recipe["params"].get("training") if STAGES[recipe["stage"]].trains else None
-    return min(devices, training["batch"]) if training else 1
+    return min(devices, training["batch_size"]) if training else 1
 
 
 def operations(artefact: Artefact) -> float:
     """Floating-point operations; a training step takes three times a forward pass."""
     params, inputs = artefact.params, artefact.inputs
     if training := params.get("training"):
-        return 3.0 * forward(artefact) * float(training["batch"] * training["steps"])
+        return 3.0 * forward(artefact) * float(training["batch_size"] * training["steps"])
     if artefact.stage in ("samples", "cost"):
         n = params["n"] if artefact.stage == "samples" else 2 * sum(params["batches"])
         return float(n) * _steps(artefact) * forward(inputs["denoiser"])

@@ -27,7 +27,7 @@ def make(job: Job) -> None:
     labels = torch.from_numpy(np.load(folder / "train_labels.npy")).to(device)
 
     def draws(step: int) -> tuple[Tensor, ...]:
-        draw, batch = generator(params["seed"], purpose, step), params["training"]["batch"]
+        draw, batch = generator(params["seed"], purpose, step), params["training"]["batch_size"]
         drawn = [draw.integers(len(data), size=batch)]
         if process is not None:
             drawn += [process.times(draw, batch), draw.standard_normal((batch, *data.shape[1:]), dtype=np.float32)]

@@ -62,7 +62,10 @@ class Flow:
     def postprocess(self, samples: Tensor, label: Labels = None) -> Tensor:
         """Generations (n, *shape) of these classes at the end of the flow, (n, *shape) float32 on the CPU."""
         device = next(self.network.parameters()).device
-        labels, field = _labels(len(samples), label, self.params["rows"]), velocity(self.network, self.output_scale)
+        labels, field = (
+            _labels(len(samples), label, self.params["class_rows"]),
+            velocity(self.network, self.output_scale),
+        )
         tolerances, moved = (self.solver["rtol"], self.solver["atol"]), []
         for a, b in batches(len(samples), self.solver["block"]):
             with torch.no_grad():
@@ -105,7 +108,7 @@ class Model:
         for part in self.parts.values():
             if isinstance(part, Classifier):
                 return part.params["classes"]
-        rows, dropout = self.params["rows"], self.params["class_dropout"]
+        rows, dropout = self.params["class_rows"], self.params["class_dropout"]
         return rows - seams.parse("networks", self.params["network"]).null_rows(dropout) if rows else 0
 
     def sample(self, n: int, *, scale: float = 1.0, label: Labels = None, seed: int = 0) -> Tensor:
@@ -131,7 +134,7 @@ class Model:
 
     def denoiser(self) -> Denoiser:
         """The model m(x, t, label) as a guidance rule sees it."""
-        return Denoiser(self.process.denoiser(self.network), null_label(self.params["rows"]))
+        return Denoiser(self.process.denoiser(self.network), null_label(self.params["class_rows"]))
 
 
 def _labels(n: int, label: Labels, classes: int) -> Tensor:

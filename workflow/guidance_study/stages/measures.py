@@ -14,12 +14,16 @@ from typing import Any
 
 from guidance_study.execution.job import Job
 from guidance_study.metrics import Metric
-from guidance_study.metrics.sets import images, paths, points
+from guidance_study.metrics.sets import images, points, trajectories
 from guidance_study.store.artefacts import DamagedArtefact, Store
 from guidance_study.support.progress import log
 from guidance_study.support.text import canonical
 
-SETS: dict[str, Callable[[Job], Any]] = {"images": images.Sets, "points": points.Sets, "paths": paths.Sets}
+SETS: dict[str, Callable[[Job], Any]] = {
+    "images": images.Sets,
+    "points": points.Sets,
+    "trajectories": trajectories.Sets,
+}
 
 
 def make(job: Job) -> None:
@@ -75,7 +79,7 @@ def _shared(params: dict, code: dict[str, str]) -> tuple[dict, dict]:
 
 def _alike(job: Job) -> Iterator[tuple[str, dict, list[dict]]]:
     """Address, recipe and rows of finished artefacts of the same bytes that differ in the metrics alone."""
-    folder = next(job.inputs[role].path for role in ("samples", "paths") if role in job.inputs)
+    folder = next(job.inputs[role].path for role in ("samples", "trajectories") if role in job.inputs)
     label, store = folder.name.rsplit("-", 1)[0], Store(folder.parents[1])  # artefacts are called as what they measure
     inputs = {role: "/".join(source.path.parts[-2:]) for role, source in job.inputs.items()}
     read = {inputs[role]: source.content for role, source in job.inputs.items()}

@@ -22,5 +22,5 @@ def chosen(pool: dict, scales: list[float], n: int) -> np.ndarray:
 
 
 def columns(params: dict) -> list[tuple[str, float]]:
-    """(run, scale) of each row of paths.npy."""
+    """(run, scale) of each row of trajectories.npy."""
     return [(run["name"], scale) for run in params["runs"] for scale in run["scales"]]

@@ -27,7 +27,7 @@ class Table(Kind):
         """Raise ValueError, one sentence, at its first key, below key `at`, that does not fit the study."""
 
     def asks(self, study: "Study") -> Iterable[tuple[tuple, list[str]]]:
-        """What it shows metrics of, (experiment, scale or None: all) or (paths, reference run), and their names."""
+        """What it shows metrics of, (experiment, scale or None: all) or (trajectories, reference run), their names."""
         return ()
 
     @abstractmethod

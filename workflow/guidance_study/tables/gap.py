@@ -18,8 +18,8 @@ class GapTable(PairsSpec, Table):
 
     def make(self, job: "Job") -> "tuple[pd.DataFrame, pd.DataFrame, list[str]]":
         """(tidy numbers, table, notes)."""
-        from guidance_study.tables.reporting.paths import gap_lines, gap_notes, gaps
         from guidance_study.tables.reporting.render import framed
+        from guidance_study.tables.reporting.trajectories import gap_lines, gap_notes, gaps
 
         rows = gaps(job, [pair.plain() for pair in self.pairs])
         return rows, framed(gap_lines(rows)), gap_notes(rows, job)

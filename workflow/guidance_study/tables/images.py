@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from guidance_study.execution.job import Job
     from guidance_study.plan.plan import Plan
 
-COMPARED = ("blocks", "block_size", "manifold_k", "manifold_n", "copy_quantile", "spaces")
+COMPARED = ("repeats", "n", "manifold_k", "manifold_n", "copy_quantile", "spaces")
 PAPER = Path(__file__).parents[2] / "paper_values.yaml"
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from guidance_study.plan.plan import Plan
 
 CLAIMED = ("boundary", "coverage", "neighbour_mean", "neighbour_99")  # metrics of which sentences below speak
-COMPARED = ("block_size", "manifold_k")
+COMPARED = ("n", "manifold_k")
 
 
 class PointTable(Table):
@@ -89,12 +89,12 @@ def described(key: str, study: "Study") -> dict:
     flows = {arm.name: study.postprocessors[arm.postprocessor] for arm in experiment.arms}
     return {
         "data": model.dataset,
-        "base": {"steps": model.training.steps, "batch": model.training.batch} if model.training else None,
+        "base": {"steps": model.training.steps, "batch_size": model.training.batch_size} if model.training else None,
         "sampler": experiment.sampler.plain(),
         "pool": experiment.pool.plain(),
         "arms": {arm.name: arm.settings for arm in experiment.arms},
         "flows": {
-            name: {"steps": f.training.steps, "batch": f.training.batch, "rtol": f.solver.rtol}
+            name: {"steps": f.training.steps, "batch_size": f.training.batch_size, "rtol": f.solver.rtol}
             for name, f in flows.items()
         },
     }

@@ -99,7 +99,7 @@ class Oracle:
         """logits(x, time), of the signature of a learned noisy classifier; `time` as `process.time` gives it."""
 
         def logits(x: Tensor, time: Tensor) -> Tensor:
-            t = (time.double() * (process.steps / 1000)).round().long()
+            t = (time.double() * (process.timesteps / 1000)).round().long()
             out = torch.zeros(len(x), self.classes, dtype=torch.float64, device=x.device)
             for step in t.unique().tolist():
                 rows = torch.nonzero(t == step)[:, 0]

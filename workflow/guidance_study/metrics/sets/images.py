@@ -142,7 +142,7 @@ class Sets:
         self.job, self.real = job, RealImages(job)
         folder = job.inputs["samples"].path
         self.samples, self.labels = np.load(folder / "samples.npy", mmap_mode="r"), np.load(folder / "labels.npy")
-        self.blocks = np.array_split(np.arange(len(self.samples)), job.params["blocks"])
+        self.blocks = np.array_split(np.arange(len(self.samples)), job.params["repeats"])
         counts = {part: len(images) for part, images in self.real.images.items()}
         self.about = {"n": len(self.blocks[0]), "real": counts}
 
@@ -150,9 +150,9 @@ class Sets:
         (scale,) = self.job.inputs["samples"].params["scales"]
         for state, arm, read in self._whole():
             for b, block in enumerate(self.blocks):
-                said = {"state": state, "arm": arm, "scale": scale, "block": b}
+                said = {"state": state, "arm": arm, "scale": scale, "repeat": b}
                 yield said, partial(self._part, read, slice(block[0], block[-1] + 1))
-        yield {"state": "real", "arm": None, "scale": scale, "block": None}, self._held_out
+        yield {"state": "real", "arm": None, "scale": scale, "repeat": None}, self._held_out
 
     def _whole(self) -> Iterator[tuple[str, str | None, Callable[[], Images]]]:
         """The sets before they are divided into blocks, in the order of the generations; each read once."""

@@ -132,4 +132,4 @@ def _itself(points: Points) -> Points:
 
 
 def _said(state: str, arm: str | None, scale: float | None) -> dict:
-    return {"state": state, "arm": arm, "scale": scale, "block": None}
+    return {"state": state, "arm": arm, "scale": scale, "repeat": None}

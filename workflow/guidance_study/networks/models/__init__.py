@@ -105,12 +105,12 @@ def load_flow(source: Input) -> tuple[nn.Module, float]:
 
 
 def _built(params: dict) -> nn.Module:
-    return seams.parse("networks", params["network"]).build(tuple(params["shape"]), params["rows"])
+    return seams.parse("networks", params["network"]).build(tuple(params["shape"]), params["class_rows"])
 
 
 def batches(n: int, size: int | None = None, most: int | None = None) -> Iterator[tuple[int, int]]:
     """Ranges (first, last) that cover 0..n-1; `size` defaults to the run's inference batch, at most `most`."""
-    step = size or min(setting("batch", 2048), most or n or 1)
+    step = size or min(setting("inference_batch", 2048), most or n or 1)
     return ((first, min(first + step, n)) for first in range(0, n, step))
 
 

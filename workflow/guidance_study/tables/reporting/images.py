@@ -45,7 +45,7 @@ def summarise(rows: pd.DataFrame, spec: dict) -> pd.DataFrame:
     by = ["experiment", *SETTINGS, "state", "arm", "metric", "space", "reference", "label", "scale"]
     alike = {"sort": False, "dropna": False}
     by_seed = rows.groupby([*by, "seed"], **alike)["value"].mean()
-    seeds, blocks = rows["seed"].nunique(), rows["block"].nunique()
+    seeds, blocks = rows["seed"].nunique(), rows["repeat"].nunique()
     several = seeds > 1
     summary = by_seed.groupby(by, **alike).mean().rename("mean").reset_index()
     spread = by_seed.groupby(by, **alike).std() if several else rows.groupby(by, **alike)["value"].std()
@@ -102,7 +102,7 @@ def _column_order(columns: list[tuple[str, str]]) -> Callable[[tuple[str, str]],
 def notes(rows: pd.DataFrame, contents: list[dict], job: Job) -> list[str]:
     """Sentences below a table: sample sizes, seeds, spread, feature space, controls, metrics, settings, the floor."""
     spec, settings, measured = job.params["spec"], job.params["settings"], recipes(job)
-    seeds, blocks = sorted(rows["seed"].unique().tolist()), int(rows["block"].max()) + 1
+    seeds, blocks = sorted(rows["seed"].unique().tolist()), int(rows["repeat"].max()) + 1
     size, real = contents[0]["n"], contents[0]["real"]
     over = f"{len(seeds)} training seeds" if len(seeds) > 1 else "the blocks"
     plural = "s" if len(seeds) > 1 else ""

@@ -179,7 +179,7 @@ def notes(
 def setting_text(setting: dict, arms: list[str] | None) -> str:
     """How an experiment was made, and of its arms these or all."""
     base, sampler, pool = setting["base"], setting["sampler"], setting["pool"]
-    made = f"base of {base['steps']} steps, batch {base['batch']}" if base else "base with weights from outside"
+    made = f"base of {base['steps']} steps, batch {base['batch_size']}" if base else "base with weights from outside"
     note = f"{made}; {sampler['kind']}, {sampler['steps']} steps"
     for arm, flow in setting["flows"].items():
         if arms is not None and arm not in arms:
@@ -189,6 +189,6 @@ def setting_text(setting: dict, arms: list[str] | None) -> str:
         trained = "at its scale" if own else f"at scales {', '.join(map(shown, pool['scales']))}"
         note += (
             f"; {flow_text(of, several=False)}: {pool['n']} generations {trained}, k = {of['k']}, {flow['steps']} steps"
-            f" of batch {flow['batch']}, Dopri5 at rtol {flow['rtol']:g}"
+            f" of batch {flow['batch_size']}, Dopri5 at rtol {flow['rtol']:g}"
         )
     return note + "."

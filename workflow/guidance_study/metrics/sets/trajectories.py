@@ -1,4 +1,4 @@
-"""Trajectories of the runs of an entry of `paths`, scale by scale."""
+"""Trajectories of the runs of an entry of `trajectories`, scale by scale."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -15,12 +15,12 @@ from guidance_study.store.rows import columns
 
 
 class Travelled:
-    """A `paths` artefact as arrays, with its mixture and real points to compare with."""
+    """A `trajectories` artefact as arrays, with its mixture and real points to compare with."""
 
     def __init__(self, source: Input, dataset: Input, name: str = ""):
-        self.name = name  # of the entry of `paths`
+        self.name = name  # of the entry of `trajectories`
         self.params, self.real = source.params, RealPoints(dataset)
-        self.paths = np.load(source.path / "paths.npy")  # (rows, frames, n, d) float64
+        self.trajectories = np.load(source.path / "trajectories.npy")  # (rows, frames, n, d) float64
         self.labels = np.load(source.path / "labels.npy")
         self.times: list[int] = frame_times(source.params)
 
@@ -33,10 +33,10 @@ class Travelled:
         return {key: i for i, key in enumerate(columns(self.params))}
 
     def of(self, run: str, scale: float | None = None) -> np.ndarray:
-        """The paths (frames, n, d) of a run at a scale, or at its first one."""
+        """The trajectories (frames, n, d) of a run at a scale, or at its first one."""
         if scale is None:
             scale = self.run(run)["scales"][0]
-        return self.paths[self.rows[run, scale]]
+        return self.trajectories[self.rows[run, scale]]
 
     def run(self, name: str) -> dict:
         """What the recipe says of a run."""
@@ -45,29 +45,34 @@ class Travelled:
 
 @dataclass
 class Trajectories(Points):
-    """Paths (frames, n, d) of a run at a scale; as points, their ends. `own_steps`: it takes others than the rest."""
+    """Those (frames, n, d) of a run at a scale; as points, their ends. `own_steps`: it takes others than the rest."""
 
-    paths: np.ndarray = field(kw_only=True)
+    trajectories: np.ndarray = field(kw_only=True)
     all: Travelled = field(kw_only=True)
     own_steps: bool = False
 
 
 class Sets:
-    """The runs of a `paths` artefact."""
+    """The runs of a `trajectories` artefact."""
 
     def __init__(self, job: Job):
         set_up()
-        self.travelled = Travelled(job.inputs["paths"], job.inputs["dataset"])
+        self.travelled = Travelled(job.inputs["trajectories"], job.inputs["dataset"])
         self.real = self.travelled.real
         self.about = {"n": len(self.travelled.labels), "real": {"held_out": len(self.real.x)}}
 
     def __iter__(self) -> Iterator[tuple[dict, Callable[[], Trajectories]]]:
         for run, scale in self.travelled.rows:
-            said = {"state": None, "arm": None, "run": run, "scale": scale, "block": None}
+            said = {"state": None, "arm": None, "run": run, "scale": scale, "repeat": None}
             yield said, partial(self._read, run, scale)
 
     def _read(self, run: str, scale: float) -> Trajectories:
-        paths, all_ = self.travelled.of(run, scale), self.travelled
+        trajectories, all_ = self.travelled.of(run, scale), self.travelled
         return Trajectories(
-            paths[-1], all_.labels, self.real, paths=paths, all=all_, own_steps=bool(all_.run(run)["steps"])
+            trajectories[-1],
+            all_.labels,
+            self.real,
+            trajectories=trajectories,
+            all=all_,
+            own_steps=bool(all_.run(run)["steps"]),
         )

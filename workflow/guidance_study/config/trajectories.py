@@ -1,4 +1,4 @@
-"""Paths: trajectories of several runs from the same noises, each run made of learned or of exact parts."""
+"""Trajectories of several runs from the same noises, each run made of learned or of exact parts."""
 
 from pydantic import Field
 
@@ -18,7 +18,7 @@ class Run(Spec):
     steps: PositiveInt | None = Field(None, description="sampling steps; null: the sampler's (our guess)")
 
 
-class Paths(Spec):
+class TrajectoryRuns(Spec):
     """A dataset with a known mixture, the learned parts by role, and the runs. All start from the same noises."""
 
     dataset: Name = Field(description="name in `datasets`, one with a known mixture")

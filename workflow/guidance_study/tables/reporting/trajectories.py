@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from guidance_study.config.paths import EXACT
+from guidance_study.config.trajectories import EXACT
 from guidance_study.execution.job import Job
 from guidance_study.metrics import columns, meanings
-from guidance_study.metrics.sets.paths import Travelled
+from guidance_study.metrics.sets.trajectories import Travelled
 from guidance_study.metrics.to_exact import rms
 from guidance_study.metrics.wasserstein import projected, wasserstein
 from guidance_study.support.text import shown
@@ -17,12 +17,14 @@ from guidance_study.tables.reporting import collect, recipes, title_of
 from guidance_study.tables.reporting.points import Claim
 from guidance_study.tables.reporting.render import number
 
-COLUMNS = columns("paths")
+COLUMNS = columns("trajectories")
 
 
 def read(job: Job, source: dict) -> Travelled:
     """The trajectories of one of a figure's or of a table of gaps' `sources`."""
-    return Travelled(job.inputs[source["role"]], job.inputs[f"dataset/{source['paths']}"], source["paths"])
+    return Travelled(
+        job.inputs[source["role"]], job.inputs[f"dataset/{source['trajectories']}"], source["trajectories"]
+    )
 
 
 def run_text(run: dict) -> dict[str, str]:
@@ -37,12 +39,12 @@ def measured(job: Job, runs: list[str] | None, metrics: list[str]) -> pd.DataFra
     rows, _ = collect(job)
     rows = rows[rows["metric"].isin(metrics) & rows["label"].isna() & rows["run"].isin(runs or rows["run"].unique())]
     said = {
-        (source["paths"], run["name"]): run_text(run) | {"steps": run["steps"]}
+        (source["trajectories"], run["name"]): run_text(run) | {"steps": run["steps"]}
         for source in job.params["sources"]
-        for run in job.inputs[f"paths/{source['paths']}/{source['seed']}"].params["runs"]
+        for run in job.inputs[f"trajectories/{source['trajectories']}/{source['seed']}"].params["runs"]
     }
-    words = pd.DataFrame([said[key] for key in zip(rows["paths"], rows["run"], strict=True)], index=rows.index)
-    shown = rows[["paths", "seed", "run", "scale"]].rename(columns={"paths": "data"})
+    words = pd.DataFrame([said[key] for key in zip(rows["trajectories"], rows["run"], strict=True)], index=rows.index)
+    shown = rows[["trajectories", "seed", "run", "scale"]].rename(columns={"trajectories": "data"})
     return pd.concat([shown, words, rows[["metric", "value"]]], axis=1).reset_index(drop=True)
 
 
@@ -83,7 +85,7 @@ def _number(metric: str, values: pd.Series) -> str:
 def notes(rows: pd.DataFrame, job: Job, metrics: list[str]) -> list[str]:
     """Sentences below a table of trajectories."""
     sizes = _sizes(rows, job, "trajectories a row")
-    return [*growth(rows), sizes, *meanings("paths", metrics, recipes(job)), *learned(job)]
+    return [*growth(rows), sizes, *meanings("trajectories", metrics, recipes(job)), *learned(job)]
 
 
 def growth(rows: pd.DataFrame) -> list[str]:
@@ -109,7 +111,7 @@ def _sizes(rows: pd.DataFrame, job: Job, what: str) -> str:
 
 
 def _sources(job: Job) -> list:
-    return [source for role, source in sorted(job.inputs.items()) if role.startswith("paths/")]
+    return [source for role, source in sorted(job.inputs.items()) if role.startswith("trajectories/")]
 
 
 def learned(job: Job) -> list[str]:
@@ -124,7 +126,7 @@ def learned(job: Job) -> list[str]:
 
 
 def _source(training: dict | None) -> str:
-    return f"{training['steps']} steps of batch {training['batch']}" if training else "weights from outside"
+    return f"{training['steps']} steps of batch {training['batch_size']}" if training else "weights from outside"
 
 
 def side_text(run: dict) -> str:
@@ -145,7 +147,7 @@ def gaps(job: Job, pairs: list[dict]) -> pd.DataFrame:
         for i, pair in enumerate(pairs):
             left, right = travelled.of(pair["left"]), travelled.of(pair["right"])
             runs = [travelled.run(pair[side]) for side in ("left", "right")]
-            said = {"data": source["paths"], "seed": source["seed"], "pair": i}
+            said = {"data": source["trajectories"], "seed": source["seed"], "pair": i}
             said |= {"left": side_text(runs[0]), "right": side_text(runs[1])}
             said["steps"] = " / ".join(
                 dict.fromkeys(str(run["steps"] or travelled.params["sampler"]["steps"]) for run in runs)
