@@ -104,7 +104,7 @@ class Sets:
     def _neighbours(self, arm: dict) -> tuple[np.ndarray, np.ndarray]:
         """Neighbours of the generations and of fresh points; arms of one space and k share them."""
         embedder = self.job.inputs.get(f"embedder/{arm['name']}")
-        key = canonical([arm["embedding"], arm["k"], arm["search"], embedder and embedder.recipe])
+        key = canonical([arm["embedding"], arm["k"], embedder and embedder.recipe])
         if key not in self._searched:
             space = Space(self.job, arm, f"/{arm['name']}")
             found = space.neighbours(self.samples, self.labels)
