@@ -73,7 +73,7 @@ def _shared(params: dict, code: dict[str, str]) -> tuple[dict, dict]:
 
 
 def _alike(job: Job) -> Iterator[tuple[str, dict, list[dict]]]:
-    """Address, recipe and rows of the finished artefacts, made from the same bytes, that differ in the metrics alone."""
+    """Address, recipe and rows of finished artefacts, made from the same bytes, that differ in the metrics alone."""
     folder = next(job.inputs[role].path for role in ("samples", "paths") if role in job.inputs)
     label, store = folder.name.rsplit("-", 1)[0], Store(folder.parents[1])  # artefacts are called as what they measure
     inputs = {role: "/".join(source.path.parts[-2:]) for role, source in job.inputs.items()}
