@@ -81,7 +81,7 @@ def test_edit_run_edit_run_undo(study):
     assert run(study) == {}
     assert numbers(study, "table_mine")[2] == free[2]
     mine.write_text(f"# a comment\n{mine.read_text()}")
-    edit(study / RULES / "classifier.py", "scale", "(scale)")
+    edit(study / RULES / "classifier.py", "class ", "ADDED = 1\n\n\nclass ")
     assert run(study) == {}
 
 
