@@ -80,7 +80,7 @@ def _inputs(recipe: dict, store: Store) -> dict[str, Input]:
     """The finished artefacts that a recipe names, verified just now."""
     found = {}
     for role, source in recipe["inputs"].items():
-        path, manifest = store.open(source), store.manifest(source)
+        path, manifest = store.open(source), store.read(store.manifest_path(source))
         found[role] = Input(path, manifest["recipe"], content(manifest))
     return found
 

@@ -35,8 +35,8 @@ def _note(name: str, file: str) -> None:
 
 
 for _name, _module in list(sys.modules.items()):
-    if _name.startswith(f"{HOME}.") and getattr(_module, "__file__", None):
-        _note(_name, _module.__file__)  # loaded a moment ago
+    if _name.startswith(f"{HOME}.") and (_file := getattr(_module, "__file__", None)):
+        _note(_name, _file)  # loaded a moment ago
 sys.meta_path.insert(0, _Noting())
 
 
@@ -48,14 +48,16 @@ def as_planned(units: dict[str, str]) -> Iterator[None]:
     """
     code = Code(loaded=_bytes)
     seams.parsed.clear()
+    reached: set[str] = set()
     for unit, revision in units.items():
-        if code.module(unit) is None or code.revision(unit) != revision:
+        if (home := code.module(unit)) is None or code.revision(unit) != revision:
             raise StudyError(f"the code of '{unit}' changed after this run was planned; run again")
-    modules = sorted({module for unit in units for module in code.closure(code.module(unit))})
+        reached |= code.closure(home)
+    modules = sorted(reached)
     planned = {module: code.contents[module] for module in modules}
     yield
     if unnamed := sorted(seams.parsed - units.keys()):
         raise StudyError(f"'{unnamed[0]}' ran, but no recipe of the job or its inputs names it, so no address holds it")
     for module, content in planned.items():
         if _bytes.get(module, content) != content:
-            raise StudyError(f"'{code.trajectories[module]}' changed after this run was planned; run again")
+            raise StudyError(f"'{code.paths[module]}' changed after this run was planned; run again")

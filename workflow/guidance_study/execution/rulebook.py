@@ -42,7 +42,7 @@ class Rulebook:
         self.environment = f"../../envs/{study.execution.environment}.yaml"  # as seen from workflow/rules
         self.results = RESULTS
         self.shard = ShardRule(self, "shard")
-        self._lock = None
+        self._lock = Lock(Path(RESULTS))  # taken by `start`
         export_settings(study)
         export_places(self.plan.raw_files())
 
@@ -90,7 +90,7 @@ class Rulebook:
 
         The kernel drops the lock with its process, so that a killed run leaves none behind, as Snakemake's would.
         """
-        self._lock = Lock(Path(RESULTS)).__enter__()
+        self._lock.__enter__()
         write_index(self.plan, Path(RESULTS))
 
     def repeat(self, arguments: list[str]) -> None:

@@ -19,9 +19,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from guidance_study.plan.syntax import HOME, Source, parsed
 from guidance_study.support.errors import StudyError
+from guidance_study.support.params import Params
 from guidance_study.support.text import canonical
 from guidance_study.support.writing import atomic_write, sha256
 
@@ -51,10 +53,10 @@ class Code:
 
     def __init__(self, package: Path = PACKAGE, loaded: Mapping[str, bytes] | None = None):
         self.package = package
-        self.trajectories = {_module(path.relative_to(package)): path for path in package.rglob("*.py")}
-        self.contents = {module: path.read_bytes() for module, path in self.trajectories.items()} | (loaded or {})
+        self.paths = {_module(path.relative_to(package)): path for path in package.rglob("*.py")}
+        self.contents = {module: path.read_bytes() for module, path in self.paths.items()} | dict(loaded or {})
         self.kept = _read_cache(package)
-        self.anew: dict[str, dict] = {}
+        self.anew: dict[str, Params] = {}
         self.same = _read_record(package.parent / RECORD)
         once = (self.source, self.closure, self._targets, self._own, self._modules, self.digest, self.revision)
         for method in once:
@@ -69,7 +71,7 @@ class Code:
         try:
             found = parsed(content)
         except (SyntaxError, ValueError) as error:
-            raise StudyError(f"'{self.trajectories[module]}' is no Python: {error}") from None
+            raise StudyError(f"'{self.paths[module]}' is no Python: {error}") from None
         self.anew[key] = asdict(found)
         return found
 
@@ -89,12 +91,12 @@ class Code:
         for said, name in self.source(module).imports:
             parts = said.removeprefix(HOME).lstrip(".").split(".")
             if said.startswith("."):
-                home = module.split(".") + ["__init__"] * (self.trajectories[module].stem == "__init__")
+                home = module.split(".") + ["__init__"] * (self.paths[module].stem == "__init__")
                 parts = home[: len(home) - (len(said) - len(said.lstrip(".")))] + parts
             base = ".".join(filter(None, parts))
             inside = ".".join(filter(None, (base, name)))
-            found.append((inside, "") if inside in self.trajectories else (base, name))
-        return [(target, name) for target, name in found if target in self.trajectories]
+            found.append((inside, "") if inside in self.paths else (base, name))
+        return [(target, name) for target, name in found if target in self.paths]
 
     def _own(self, module: str) -> str:
         """The digest of a module's own code; what it imports is known by its code, constants by their values."""
@@ -106,14 +108,14 @@ class Code:
 
     def _modules(self, package: str) -> dict[str, str]:
         """Kind -> its module, of a seam's package."""
-        inside = sorted(m for m in self.trajectories if m.rpartition(".")[0] == package)
+        inside = sorted(m for m in self.paths if m.rpartition(".")[0] == package)
         return {kind: module for module in inside for kind in self.source(module).kinds}
 
     def module(self, unit: str) -> str | None:
         """The module of a unit, "stages/<stage>" or "<package of a seam>/<kind>"; None if there is no such unit."""
         package, _, name = unit.rpartition("/")
         if package == "stages":
-            return f"stages.{name}" if f"stages.{name}" in self.trajectories else None
+            return f"stages.{name}" if f"stages.{name}" in self.paths else None
         return self._modules(package.replace("/", ".")).get(name)
 
     def digest(self, unit: str) -> str:
@@ -136,7 +138,7 @@ class Code:
         kinds = [f"{seam.replace('.', '/')}/{kind}" for seam in sorted(SEAMS) for kind in sorted(self._modules(seam))]
         return [f"stages/{stage}" for stage in STAGES] + kinds
 
-    def used(self, stage: str, params: dict) -> Iterator[str]:
+    def used(self, stage: str, params: Params) -> Iterator[str]:
         """The units that a recipe runs: its stage, and each kind that its parameters name under the seam's name."""
         yield f"stages/{stage}"
         for name, kind in _named(stage, stage, params):
@@ -146,7 +148,7 @@ class Code:
                     raise StudyError(f"no file below {', '.join(seams)} declares the kind '{kind}'")
                 yield found[0]
 
-    def revisions(self, stage: str, params: dict) -> dict[str, str]:
+    def revisions(self, stage: str, params: Params) -> dict[str, str]:
         """Unit -> revision, of the units that a recipe runs."""
         return {unit: self.revision(unit) for unit in sorted(set(self.used(stage, params)))}
 
@@ -173,7 +175,7 @@ def _seams(name: str) -> tuple[str, ...]:
     return tuple("/".join(parts) for parts in sorted(found, key=lambda parts: (parts[-1] not in meant, parts)))
 
 
-def _named(stage: str, name: str, value: dict | list) -> Iterator[tuple[str, str]]:
+def _named(stage: str, name: str, value: Any) -> Iterator[tuple[str, str]]:
     """(parameter, kind) of all kinds that parameters hold; a table's or figure's own is its `spec`."""
     if isinstance(value, dict):
         if isinstance(kind := value.get("kind"), str):
@@ -202,12 +204,12 @@ def _parser() -> str:
     return sha256(Path(__file__).with_name("syntax.py"))
 
 
-def _read_cache(package: Path) -> dict:
+def _read_cache(package: Path) -> dict[str, Params]:
     """SHA-256 of a file -> what it says; {} where the cache cannot be read or is not what was written."""
     with contextlib.suppress(OSError, ValueError):
         text = _cache(package).read_text(encoding="utf-8")
         if hashlib.sha256(text[64:].encode()).hexdigest() == text[:64]:
-            return json.loads(text[64:])
+            return dict(json.loads(text[64:]))
     return {}
 
 

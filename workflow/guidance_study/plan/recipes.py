@@ -8,12 +8,13 @@ from functools import cached_property
 from guidance_study.config.facts import Facts
 from guidance_study.config.stages import STAGES, Stage
 from guidance_study.plan import code
+from guidance_study.support.params import Params
 from guidance_study.support.text import canonical, shown
 
 KEY_LENGTH = 16  # hexadecimal digits of the key that stand in an address; the manifest holds the whole recipe
 
 
-def recipe_key(recipe: dict) -> str:
+def recipe_key(recipe: Params) -> str:
     """The SHA-256 of a recipe's canonical JSON, shortened to KEY_LENGTH digits."""
     return hashlib.sha256(canonical(recipe).encode()).hexdigest()[:KEY_LENGTH]
 
@@ -41,7 +42,7 @@ class Artefact:
 
     stage: str
     label: str
-    params: dict
+    params: Params
     inputs: dict[str, "Artefact"] = field(default_factory=dict)
     about: str = ""
     facts: Facts | None = None
@@ -51,7 +52,7 @@ class Artefact:
         return STAGES[self.stage]
 
     @cached_property
-    def recipe(self) -> dict:
+    def recipe(self) -> Params:
         """{stage, code, params, inputs}: what the key is the digest of, and what the manifest keeps."""
         inputs = {role: artefact.address for role, artefact in self.inputs.items()}
         revisions = code.present().revisions(self.stage, self.params)

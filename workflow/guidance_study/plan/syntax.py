@@ -96,7 +96,7 @@ def _joined(values: list[ast.expr]) -> list[ast.expr]:
     found: list[ast.expr] = []
     for value in values:
         if isinstance(value, ast.Constant) and found and isinstance(found[-1], ast.Constant):
-            found[-1] = ast.Constant(f"{found[-1].value}{value.value}")
+            found[-1] = ast.Constant(str(found[-1].value) + str(value.value))
         else:
             found.append(value)
     return [part for part in found if not isinstance(part, ast.Constant) or part.value]

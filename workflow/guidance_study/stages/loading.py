@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -192,12 +192,12 @@ def _of_file(path: Path) -> Model | Classifier | Flow:
 
 
 def _of_store(store: Store, address: str, about: str, command: str) -> Model | Classifier | Flow:
-    if store.manifest(address) is None:
+    if (manifest := store.manifest(address)) is None:
         raise StudyError(f"{about} is not made yet in '{store.root}'; make it: {command}")
-    source = Input(store.open(address), store.manifest(address)["recipe"])
+    source = Input(store.open(address), manifest["recipe"])
     inputs = source.recipe["inputs"]
-    manifest = store.manifest(inputs["dataset"]) if "dataset" in inputs else None
-    return _assembled(source, manifest and spec_of(Input(store.root, manifest["recipe"])))
+    made = store.manifest(inputs["dataset"]) if "dataset" in inputs else None
+    return _assembled(source, spec_of(Input(store.root, made["recipe"])) if made else None)
 
 
 def _command(address: str, results: Path, files: list[Path]) -> str:
@@ -216,6 +216,7 @@ def _assembled(source: Input, dataset: Spec | None) -> Model | Classifier | Flow
         return Classifier(params, dataset, load_classifier(source), process)
     if stage == "postprocessor":
         return Flow(params, dataset, *load_flow(source), Solver().plain())
+    assert process is not None  # every base model has one
     sampler = seams.parse("processes.samplers", {"kind": process.sampler})
     free = seams.parse("guidance", {"kind": "classifier_free"}) if params["class_dropout"] else None
     return Model(params, dataset, load_network(source), process, sampler, free)
@@ -263,7 +264,7 @@ class _Named:
         flow = self._made(lambda: self.plan.postprocessor(name, arm, at, self.seed))
         return replace(flow, solver=self.plan.study.postprocessors[arm.postprocessor].solver.plain())
 
-    def _made(self, planned: Callable[[], Artefact]) -> Model | Classifier | Flow:
+    def _made(self, planned: Callable[[], Artefact]) -> Any:
         needed = set(self.plan.artefacts)
         artefact = planned()
         command = _command(artefact.address, self.results, self.files)

@@ -25,7 +25,9 @@ def stale(store: Store, addresses: Iterable[str]) -> dict[str, str]:
     @cache
     def reason(address: str) -> str | None:
         made = manifest(address)
-        for source in dict.fromkeys(made["recipe"]["inputs"].values()) if made else ():
+        if made is None:
+            return None
+        for source in dict.fromkeys(made["recipe"]["inputs"].values()):
             if (now := manifest(source)) and made.get("inputs", {}).get(source) != content(now):
                 return f"it was made from other bytes of '{source}' than there are now"
             if reason(source):
