@@ -157,7 +157,7 @@ def test_the_rocrate_package_reads_it(made):
 
 def test_nothing_heavy_is_imported_for_it():
     code = (
-        f"import sys; sys.path[:0] = {sys.path!r}; import guidance_study.provenance, guidance_study.disk;"
+        f"import sys; sys.path[:0] = {sys.path!r}; import guidance_study.store.provenance, guidance_study.store.disk;"
         " print([name for name in ('torch', 'numpy') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
