@@ -1,231 +1,168 @@
-"""A new kind is one new file and a line of configuration, for every part that a study is made of.
-
-The guidance rule and the network are those of README.md; all are planned, priced and run together.
-"""
-
-import json
-import re
-import subprocess
-import sys
+"""A process, a sampler and a guidance rule of one's own: one file each and a line of configuration, up to a table."""
 
 import pytest
-from conftest import TOP, command_line, digests, environment, merge
+from conftest import command_line, digests
+from guidance_study.config.loading import merge
 
-FILES = {
-    "datasets/stripes.py": '''
-from typing import Literal
+pytestmark = pytest.mark.slow
 
-from guidance_study.datasets import Arrays, Dataset, Facts
+PROCESS = '''
+from typing import ClassVar, Literal
 
-
-class Stripes(Dataset):
-    """Images of a horizontal or a vertical stripe."""
-
-    kind: Literal["stripes"]
-    side: int
-    n: int
-
-    def facts(self):
-        return Facts((3, self.side, self.side), (self.n,) * 2, (self.n // 5,) * 2, {})
-
-    def load(self):
-        import numpy as np
-
-        def part(n):
-            images = np.full((2 * n, 3, self.side, self.side), -1, dtype=np.float32)
-            rows = np.arange(n)
-            images[rows, :, rows % self.side] = 1
-            images[n + rows, :, :, rows % self.side] = 1
-            return images, np.repeat(np.arange(2), n)
-
-        return Arrays(*part(self.n), *part(self.n // 5))
-''',
-    "networks/mean_colour.py": '''
-from typing import Literal
-
-from guidance_study.networks import ClassifierNetwork
+from guidance_study.processes import Process
 
 
-class MeanColour(ClassifierNetwork):
-    """A linear layer on the means of rows and columns."""
+class Exploding(Process):
+    """x = x_0 + sigma n; the network learns n at ln(sigma) uniform in [-3, 3]."""
 
-    kind: Literal["mean_colour"]
+    kind: Literal["exploding"]
+    sampler: ClassVar[str] = "euler"
 
-    def check(self, shape):
-        if len(shape) != 3:
-            raise ValueError("colours are of images")
+    def times(self, draw, batch):
+        return draw.uniform(-3, 3, size=batch).astype("float32")
 
-    def build(self, shape, classes, noisy):
-        import torch
-        from torch import nn
+    def sigma(self, t):
+        return 2.718281828**t
 
-        class Module(nn.Module):
-            def __init__(self):
-                super().__init__()
-                self.head = nn.Linear(shape[1] + shape[2], classes)
+    def denoiser(self, network):
+        return lambda x, t, label: network(x / (1 + t.exp() ** 2).sqrt().reshape(-1, 1, 1, 1), 100 * (t + 3), label)
 
-            def features(self, x, time=None):
-                return torch.cat([x.mean((1, 2)), x.mean((1, 3))], dim=1)
+    def loss(self, m, x0, label, t, noise):
+        return ((m(x0 + t.exp().reshape(-1, 1, 1, 1) * noise, t, label) - noise) ** 2).mean()
+'''
 
-            def forward(self, x, time=None):
-                return self.head(self.features(x, time))
+SAMPLER = '''
+from itertools import pairwise
+from typing import ClassVar, Literal
 
-        return Module()
+from pydantic import Field
 
-    def operations(self, shape, classes):
-        return 2.0 * shape[0] * shape[1] * shape[2]
-''',
-    "embeddings/rows.py": '''
-from typing import Literal
-
-from guidance_study.embeddings import Embedding
+from guidance_study.config.base import PositiveInt
+from guidance_study.processes.exploding import Exploding
+from guidance_study.processes.samplers import Sampler, Step
 
 
-class Rows(Embedding):
-    """Means of rows."""
+class Euler(Sampler):
+    """Euler's method on dx/dsigma = n, from sigma = e^3."""
 
-    kind: Literal["rows"]
+    kind: Literal["euler"]
+    steps: PositiveInt = Field(8, description="steps (our guess)")
+    fits: ClassVar = (Exploding,)
 
-    def embed(self, samples, network=None):
-        return samples.mean((1, 3))
-''',
-    "tables/counts.py": '''
-from typing import Literal
+    def evaluations(self):
+        return self.steps
 
-from guidance_study.tables import Table
+    def sample(self, process, model, x, label, draws):
+        x = process.sigma(3) * x
+        for i, (t, after) in enumerate(pairwise(3 - 6 * i / self.steps for i in range(self.steps + 1))):
+            step = Step(process, i, self.steps, t, after)
+            x = x + (step.next_sigma - step.sigma) * model(x, x.new_full((len(x),), t), label, step)
+        return x
+'''
 
+RULE = '''
+from typing import ClassVar, Literal
 
-class Counts(Table):
-    """Generations of an experiment, counted."""
+from pydantic import Field
 
-    kind: Literal["counts"]
-    experiment: str
-
-    def check(self, at, study):
-        pass
-
-    def needs(self, plan):
-        return {"measures": plan.measures(self.experiment, 2.0, 0)}, {}
-
-    def make(self, job):
-        import json
-
-        import pandas as pd
-
-        rows = pd.DataFrame({"arms": [len(json.loads((job.inputs["measures"].path / "measures.json").read_text()))]})
-        return rows, rows, []
-''',
-    "figures/blank.py": '''
-from typing import Literal
-
-from guidance_study.figures import Figure
+from guidance_study.config.base import Name
+from guidance_study.guidance import Guidance
 
 
-class Blank(Figure):
-    """Nothing but a title."""
+class Momentum(Guidance):
+    """Away from a weaker model, by what the last steps say too, and only while there is little noise."""
 
-    kind: Literal["blank"]
+    kind: Literal["momentum"]
+    weaker: Name | None = Field(None, description="name in `models`")
+    decay: float = Field(0.5, ge=0, lt=1, description="of the steps before (our guess)")
+    short: ClassVar[str] = "momentum"
+    title: ClassVar[str] = "momentum"
+    conditional: ClassVar[bool] = True
+    roles: ClassVar = {"weaker": "models"}
 
-    def check(self, at, study):
-        pass
+    def start(self, batch):
+        kept = 0.0
 
-    def needs(self, plan):
-        return {}, {}
+        def guided(x, t, label, step):
+            nonlocal kept
+            strong = batch.model(x, t, label)
+            kept = self.decay * kept + strong - batch.models["weaker"](x, t, label)
+            return strong + (batch.scale - 1) * kept if step.sigma < 5 else strong
 
-    def draw(self, job):
-        from matplotlib.figure import Figure as Drawn
+        return guided
+'''
 
-        drawn = Drawn()
-        drawn.suptitle(self.title)
-        return drawn
-''',
-}  # fmt: skip
-TRAINING = {"steps": 5, "batch": 16, "lr": 0.001}
-STUDY = {
-    "datasets": {"stripes": {"kind": "stripes", "side": 8, "n": 100}},
-    "networks": {"two": {"kind": "two_layers", "width": 16}},
-    "models": {"stripes": {"dataset": "stripes", "process": "ddpm", "network": "two", "conditional": True,
-                           "training": TRAINING}},
-    "classifiers": {"stripes": {"dataset": "stripes", "network": {"kind": "mean_colour"}, "training": TRAINING}},
-    "embeddings": {"rows": {"kind": "rows"}},
-    "postprocessors": {"stripes": {"network": "two", "training": TRAINING}},
-    "experiments": {"stripes": {
-        "model": "stripes", "guidance": {"kind": "late_free"}, "sampler": {"kind": "ddim", "steps": 3},
-        "pool": {"scales": [1, 2], "n": 40}, "evaluation": {"scales": [2.0], "blocks": 1, "block_size": 40},
-        "arms": [{"space": "rows", "k": 3, "postprocessor": "stripes"}], "evaluator": "stripes"}},
-    "tables": {"table_new": {"kind": "counts", "title": "New", "experiment": "stripes"}},
-    "figures": {"fig_new": {"kind": "blank", "title": "New"}},
-    "all": ["table_new", "fig_new"],
-}  # fmt: skip
-
-
-def of_readme() -> dict[str, str]:
-    """The whole examples of README.md, by the file that each would be."""
-    blocks = re.findall(r"\n  ```python\n(.*?)\n  ```", (TOP / "README.md").read_text(), re.DOTALL)
-    found = {}
-    for text in (re.sub(r"(?m)^  ", "", block) for block in blocks):
-        package = re.search(r"from guidance_study\.(\w+) import [A-Z]", text).group(1)
-        kind = re.search(r'kind: Literal."(\w+)"', text).group(1)
-        found[f"{package}/{kind}.py"] = text
-    return found
+CHANGES = {
+    "processes": {"exploding": {"kind": "exploding"}},
+    "models": {"digits_conditional": {"process": "exploding"}},
+    "experiments": {
+        "digits_cfg": {
+            "guidance": {"kind": "momentum", "weaker": "weaker"},
+            "sampler": {"kind": "euler", "steps": 4},
+            "arms": [],
+            "evaluation": {"scales": [1, 2.5]},
+        }
+    },
+}
 
 
 @pytest.fixture
-def extended(project, default):
-    """A function that lays out a project with a new kind in every seam, and these changes of its configuration."""
+def own(tiny, project):
+    """The tiny study of digits with the three files, and a base model that was trained for a third of the steps."""
+    tiny["experiments"] = {"digits_cfg": tiny["experiments"]["digits_cfg"]}
+    tiny["experiments"]["digits_cfg"] |= {"guidance": {}, "sampler": {}}  # keys of another kind would stay
+    table = tiny["tables"]["table_digits_nn"]
+    config = merge(tiny, CHANGES) | {"tables": {"mine": table}, "figures": {}, "paths": {}, "all": ["mine"]}
+    base = config["models"]["digits_conditional"]
+    config["models"] = {"digits_conditional": base, "weaker": merge(base, {"training": {"steps": 10}})}
+    folder = project(config)
+    package = folder / "workflow" / "guidance_study"
+    (package / "processes" / "exploding.py").write_text(PROCESS)
+    (package / "processes" / "samplers" / "euler.py").write_text(SAMPLER)
+    (package / "guidance" / "momentum.py").write_text(RULE)
+    return folder, config
 
-    def make(changes: dict):
-        folder = project(merge(merge(default, STUDY), changes))
-        for name, text in (FILES | of_readme()).items():
-            path = folder / "workflow" / "guidance_study" / name
-            assert not path.exists()
-            path.write_text(text)
-        return folder
 
-    return make
+def test_a_process_a_sampler_and_a_rule_of_ones_own_make_a_table(own):
+    import numpy as np
+    import pandas as pd
+    from guidance_study.store.artefacts import Store
 
-
-def test_a_study_of_new_kinds_alone_runs(extended):
-    folder = extended({})
+    folder, _ = own
     done = command_line(folder, "run")
     assert done.returncode == 0, done.stderr
-    made = {address.split("-")[0] for address in digests(folder)}
-    assert {
-        "dataset/stripes", "denoiser/two_layers", "classifier/mean_colour", "samples/late", "neighbours/rows",
-        "postprocessor/two_layers", "table/table_new", "figure/fig_new",
-    } <= made  # fmt: skip
-
-
-def test_new_kinds_are_priced_by_their_facts_and_methods(extended):
-    folder = extended({"datasets": {"stripes": {"side": 64, "n": 25_000}}})
-    size = 4 * 3 * 64 * 64 * 60_000
-    assert f"dataset stripes, {size / 1e9:.3g} GB" in command_line(folder, "plan").stdout
-    code = (
-        "import json; from guidance_study.config.loading import load; from guidance_study.plan.plan import Plan\n"
-        "from guidance_study.plan import resources, sizes\n"
-        "plan = Plan(load(['config.yaml']))\n"
-        "made = plan.dataset('stripes'), plan.denoiser('stripes', 0), plan.classifier('stripes', 0)\n"
-        "print(json.dumps([sizes.rows(made[0]), *map(resources.operations, made[1:])]))"
+    assert "| momentum |" in (folder / "results" / "tables" / "mine.md").read_text()
+    assert set(pd.read_csv(folder / "results" / "tables" / "mine.csv")["scale"]) == {1, 2.5}
+    store, made = Store(folder / "results"), digests(folder)
+    samples = [a for a in made if a.startswith("samples/momentum-")]
+    weaker, base = sorted(
+        (a for a in made if a.startswith("denoiser/")),
+        key=lambda a: store.manifest(a)["recipe"]["params"]["training"]["steps"],
     )
-    environ = environment() | {"PYTHONPATH": "workflow"}
-    done = subprocess.run([sys.executable, "-c", code], cwd=folder, env=environ, text=True, capture_output=True)
-    assert done.returncode == 0, done.stderr
-    samples = 3 * TRAINING["steps"] * TRAINING["batch"]  # forward and backward
-    assert json.loads(done.stdout) == [60_000, samples * 4 * 3 * 64 * 64 * 16, samples * 2 * 3 * 64 * 64]
+    recipes = [store.manifest(address)["recipe"] for address in samples]
+    assert [r["inputs"] for r in recipes] == [{"denoiser": base, "weaker": weaker}] * 2
+    assert all(r["params"]["guidance"] == {"kind": "momentum", "decay": 0.5} for r in recipes)  # models by content
+    assert [store.manifest(address)["facts"]["nfe"] for address in samples] == [4, 4]
+    assert all(np.isfinite(np.load(store.open(address) / "samples.npy")).all() for address in samples)
 
 
-def test_a_network_says_what_it_cannot_take(extended):
-    folder = extended({"classifiers": {"stripes": {"dataset": "gauss_far"}}})
-    said = command_line(folder, "plan").stderr.strip()
-    assert said.startswith("error: configuration key 'classifiers.stripes.network.kind' has the value 'mean_colour'")
-    assert "colours are of images" in said
-    assert "\n" not in said
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"sampler": {"kind": "ddim"}}, "sampler.kind' has the value 'ddim': allowed are euler"),
+        ({"guidance": {"weaker": "x"}}, "guidance.weaker' has the value 'x': allowed are digits_conditional, weaker"),
+        ({"guidance": {"weaker": None}}, "guidance.weaker' has the value None: allowed are digits_conditional, weaker"),
+    ],
+)
+def test_what_does_not_fit_is_one_sentence(own, changes, words):
+    import yaml
 
-
-def test_a_table_of_points_that_asks_for_measures_of_images_says_so(extended):
-    folder = extended({"tables": {"table_new": {"experiment": "fractal_c_cfg"}}})
+    folder, config = own
+    if "kind" in changes.get("sampler", {}):
+        config["experiments"]["digits_cfg"]["sampler"] = {}
+    config = merge(config, {"experiments": {"digits_cfg": changes}})
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
     done = command_line(folder, "plan")
     assert done.returncode == 2
-    assert "experiment 'fractal_c_cfg'" in done.stderr
-    assert "its check() must refuse such an experiment" in done.stderr
+    assert words in done.stderr
     assert "\n" not in done.stderr.strip()
