@@ -32,7 +32,6 @@ MISTAKES = {
     "guidance without class dropout": ({"models": {"digits_conditional": {"class_dropout": 0.0}}}, ["experiments.digits_cfg.guidance.kind", "'classifier_free'", "class_dropout"]),
     "clean classifier guides": ({"experiments": {"digits_cg": {"guidance": {"classifier": "digits_features"}}}}, ["experiments.digits_cg.guidance.classifier", "'digits_features'", "'ddpm'"]),
     "more sampling than diffusion steps": ({"experiments": {"digits_cg": {"sampler": {"steps": 1001}}}}, ["experiments.digits_cg.sampler.steps", "1001", "at most 1000"]),
-    "a sampler of another process": ({"experiments": {"digits_cg": {"sampler": {"kind": "dopri5"}}}}, ["experiments.digits_cg.sampler", "clip", "rtol"]),
     "a sampler that does not fit": ({"processes": {"edm": {"kind": "edm"}}, "models": {"digits_conditional": {"process": "edm"}}}, ["experiments.digits_cfg.sampler.kind", "'ddim'", "allowed are heun"]),
     "paths by a sampler that shows no states": ({"paths": {"gauss_far": {"sampler": {"kind": "heun"}}}}, ["paths.gauss_far.sampler.kind", "'heun'", "allowed are ancestral, ddim"]),
     "negative seed": ({"seeds": [0, -3]}, ["seeds[1]", "-3", "0 or more"]),

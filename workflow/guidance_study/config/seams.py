@@ -6,7 +6,7 @@ import traceback
 from functools import cache, reduce
 from operator import or_
 from types import ModuleType
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -76,8 +76,8 @@ def choice(package: str, base: str | None = None):
     return Annotated[union, Field(discriminator="kind")] if len(chosen) > 1 else union
 
 
-def parse(package: str, params: dict) -> Kind:
-    """A recipe's parameters as the validated Spec of their kind. SeamError: there is no such kind."""
+def parse(package: str, params: dict) -> Any:
+    """A recipe's parameters as the validated Spec of their kind, with its seam's methods. SeamError: no such kind."""
     if params["kind"] not in kinds(package):
         raise SeamError(f"{package} have no kind '{params['kind']}'; there are {', '.join(kinds(package))}")
     return kinds(package)[params["kind"]].model_validate(params)
