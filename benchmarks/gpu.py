@@ -38,7 +38,7 @@ SMALL = {  # networks of --small
     **{name: {"num_res_blocks": 1, "channel_mult": [1]} for name in ("unet_mnist", "unet_flow", "unet_post")},
     "ddpmpp": {"model_channels": 16, "num_blocks": 1},
 }
-QUICK = {"batch": 4, "precision": "float32"}  # bfloat16 is emulated, very slowly, on most CPUs
+QUICK = {"batch_size": 4, "precision": "float32"}  # bfloat16 is emulated, very slowly, on most CPUs
 FLOWS = {"cifar_edm": (3, 32), "cifar_flow": (3, 32), "mnist": (1, 28)}
 
 
@@ -67,7 +67,7 @@ def base(study, name: str, args) -> dict:
     network = placed(study.networks[model.network].build(shape, 11))
     process = study.processes[model.process]
     training = model.training.plain() | (QUICK if args.small else {})
-    device, batch = next(network.parameters()).device, training["batch"]
+    device, batch = next(network.parameters()).device, training["batch_size"]
     data = torch.rand(2048, *shape, device=device) * 2 - 1
     m = process.denoiser(network)
 
@@ -90,7 +90,7 @@ def flow(study, name: str, args) -> dict:
     shape = (channels, side, side)
     network = placed(study.networks[spec.network].build(shape, 10))
     training = spec.training.plain() | (QUICK if args.small else {})
-    device, batch = next(network.parameters()).device, training["batch"]
+    device, batch = next(network.parameters()).device, training["batch_size"]
     start, end = (torch.rand(2048, *shape, device=device) * 2 - 1 for _ in range(2))
     v = rectified_flow.velocity(network, 0.3)
 

@@ -73,3 +73,15 @@ def test_an_incomplete_kind_stops_the_plan_in_one_sentence(case, folder):
     assert "class New" in said or "imported" in said
     for word in words:
         assert word in said, said
+
+
+def test_snakemake_says_the_same_sentence(folder, snakemake):
+    shutil.copy(TOP / "Snakefile", folder)
+    shutil.copytree(TOP / "profiles", folder / "profiles")
+    path = folder / "workflow" / "guidance_study" / "networks" / "new.py"
+    path.write_text(NEW.format(package="networks", base="Network"))
+    said = snakemake(folder, "-n", check=False).stdout
+    path.unlink()
+    assert "networks/new.py: class New lacks build(), operations()" in said
+    assert "Traceback" not in said
+    assert "seams.py" not in said

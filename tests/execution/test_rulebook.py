@@ -117,10 +117,10 @@ TABLE = '''"""The smallest and the largest number of a dataset."""
 
 from typing import Literal
 
-from guidance_study.config.base import Spec
+from guidance_study.tables import Table
 
 
-class ExtremesTable(Spec):
+class ExtremesTable(Table):
     kind: Literal["extremes"]
     title: str
 
@@ -128,8 +128,10 @@ class ExtremesTable(Spec):
         """Nothing to check."""
 
     def needs(self, plan):
+        from guidance_study.plan.recipes import Artefact
+
         dataset = plan.dataset("digits")
-        return {"of": plan.add("extremes", dataset.label, {}, {"dataset": dataset}, "extremes of digits")}, {}
+        return {"of": plan.add(Artefact("extremes", dataset.label, {}, {"dataset": dataset}, "extremes of digits"))}, {}
 
     def make(self, job):
         import json
@@ -147,7 +149,7 @@ class ExtremesTable(Spec):
 @pytest.mark.slow
 def test_a_new_stage_takes_a_line_and_three_files(project, tiny, snakemake):
     """And is planned, run with and without Snakemake, published and explained like any other."""
-    tiny |= {"tables": {"table_extremes": {"kind": "extremes", "title": "Extremes"}}, "figures": {}, "paths": {}}
+    tiny |= {"tables": {"table_extremes": {"kind": "extremes", "title": "Extremes"}}, "figures": {}, "trajectories": {}}
     folder = project(tiny | {"all": ["table_extremes"]})
     package = folder / "workflow" / "guidance_study"
     stages = package / "config" / "stages.py"

@@ -20,7 +20,7 @@ FLOW = {
         "digits_cfg": {
             "arms": [{"space": "pixels", "k": 3, "postprocessor": "digits"}],
             "pool": {"n": 60, "scales": [1, 2]},
-            "evaluation": {"blocks": 1, "block_size": 75},
+            "evaluation": {"repeats": 1, "n": 75},
         },
     },
     "postprocessors": {"digits": {"solver": {"rtol": 1.0e-4, "atol": 1.0e-4, "block": 10}}},
@@ -33,7 +33,7 @@ def plan(tiny):
     config["experiments"] = {"digits_cfg": config["experiments"]["digits_cfg"]}
     config["experiments"]["digits_cfg"]["sampler"] = {"kind": "dopri5", "rtol": 1e-4, "atol": 1e-4, "block": 10}
     config["tables"] = {"table_digits_nn": config["tables"]["table_digits_nn"]}
-    return Plan(parse(config | {"figures": {}, "paths": {}, "all": ["table_digits_nn"]}))
+    return Plan(parse(config | {"figures": {}, "trajectories": {}, "all": ["table_digits_nn"]}))
 
 
 def build(plan: Plan, root, shards: int) -> Store:
@@ -114,7 +114,7 @@ def test_snakemake_runs_shards_and_another_number_of_them_reruns_nothing(tiny, p
     for experiment in ("digits_cfg", "digits_cg"):
         tiny["experiments"][experiment]["arms"] = [{"space": "pixels", "k": 3, "postprocessor": "digits"}]
     tiny["tables"] = {"table_digits_nn": tiny["tables"]["table_digits_nn"]}
-    tiny |= {"figures": {}, "paths": {}, "all": ["table_digits_nn"]}
+    tiny |= {"figures": {}, "trajectories": {}, "all": ["table_digits_nn"]}
     folder = project(tiny)
     planned = snakemake(folder, "-n").stdout
     assert re.search(r"^shard +9$", planned, flags=re.M)  # three of the pool, of the evaluated, of the flowed

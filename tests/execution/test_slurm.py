@@ -91,7 +91,7 @@ def disturb(cluster, folder: Path, run) -> None:
         return [job for job, said in jobs if said["state"] == "RUNNING" and said["comment"].startswith("rule_denoiser")]
 
     def newest() -> str:
-        return max((path.name for path in folder.glob("results/.checkpoints/denoiser/*/step-*.pt")), default="")
+        return max((path.name for path in folder.glob("results/.checkpoints/denoiser/*/*/step-*.pt")), default="")
 
     def goes_on() -> bool:
         return any("going on after step" in path.read_text() for path in folder.glob("results/logs/denoiser/*.log"))

@@ -8,7 +8,7 @@ import torch
 from guidance_study.config import seams
 from guidance_study.datasets.mixtures import Mixture
 from guidance_study.metrics.oracle import Oracle
-from guidance_study.metrics.points import Boundary
+from guidance_study.metrics.oracle.boundary import Boundary
 from guided import guided, process, rule, sample
 from scipy.stats import ks_2samp
 
@@ -75,7 +75,7 @@ def test_bayes_rule_holds_at_every_step(data, every, request):
     by_bayes = guided(rule("classifier"), eps, 1.0, classifier=oracle.classifier(ddpm))
     x = near(oracle, 10)
     label = torch.arange(len(x)) % 2
-    for step in [*range(0, ddpm.steps, every), ddpm.steps - 1]:
+    for step in [*range(0, ddpm.timesteps, every), ddpm.timesteps - 1]:
         t = torch.full((len(x),), step)
         assert (by_bayes(x, t, label) - eps(x, t, label)).abs().max() < 1e-10, step
 

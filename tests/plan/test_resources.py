@@ -24,7 +24,7 @@ def test_a_new_dataset_is_priced_by_its_facts():
     assert expected_bytes(new) == 60_000 * 3 * 64 * 64 * 4
     assert resources.runtime(new) > resources.runtime(dataset(Facts((2,), (50,), (50,), {})))
     network = seams.parse("networks", {"kind": "linear"}).plain()
-    params = {"network": network, "shape": [3, 64, 64], "classes": 10, "training": {"batch": 1, "steps": 1}}
+    params = {"network": network, "shape": [3, 64, 64], "classes": 10, "training": {"batch_size": 1, "steps": 1}}
     held = resources.mem_mb(Artefact("classifier", "linear", params, {"dataset": new}))
     assert held > 2 * expected_bytes(new) / 1e6
     features = Artefact("features", "f", {"embedding": {"kind": "pixels"}, "part": "held_out"}, {"images": new})
@@ -58,7 +58,7 @@ def test_a_network_is_priced_by_its_method(monkeypatch):
             return 1e6 * prod(shape)
 
     monkeypatch.setitem(seams.kinds("networks"), "residual_mlp", Costly)
-    training = {"batch": 10, "steps": 100}
+    training = {"batch_size": 10, "steps": 100}
     params = {"network": {"kind": "residual_mlp"}, "shape": [3, 64, 64], "training": training}
     assert resources.operations(Artefact("denoiser", "new", params)) == 3 * 10 * 100 * 1e6 * 3 * 64 * 64
 

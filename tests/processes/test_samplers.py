@@ -1,4 +1,4 @@
-"""Samplers against Gaussians whose paths are known, and what they tell a guided model of their steps."""
+"""Samplers against Gaussians whose trajectories are known, and what they tell a guided model of their steps."""
 
 import math
 from itertools import pairwise
@@ -43,7 +43,7 @@ def test_ancestral_sampling_reproduces_the_gaussian():
 
 
 def test_clip_keeps_every_prediction_in_range():
-    end = sample(lambda x, *_: -x, noise(16, 1, 4, 4), steps=5, clip=True)
+    end = sample(lambda x, *_: -x, noise(16, 1, 4, 4), steps=5, clip_x0=True)
     assert float(end.abs().max()) <= 1
 
 

@@ -12,6 +12,7 @@ import pytest
 import torch
 import yaml
 from conftest import TINY, TINY_POINTS, TOP, environment
+from guidance_study.config import seams
 from guidance_study.config.loading import merge, parse, read
 from guidance_study.execution import jobs
 from guidance_study.execution.job import Job
@@ -76,7 +77,7 @@ def test_an_arm_postprocesses_as_the_study_does(study):
 def test_a_class_dropped_model_is_guided_without_a_classifier(study):
     model = study.load("digits_conditional")
     assert isinstance(model.guidance, ClassifierFree)
-    assert (model.classes, model.dataset.kind, model.process.steps) == (10, "digits", 1000)
+    assert (model.classes, model.dataset.kind, model.process.timesteps) == (10, "digits", 1000)
     same = replace(study.load("digits_cfg"), sampler=model.sampler)
     torch.testing.assert_close(model.sample(3, scale=2), same.sample(3, scale=2))
 
@@ -166,6 +167,18 @@ def test_what_no_model_can_do(study):
         bare.sample(1, scale=2)
     with pytest.raises(StudyError, match="takes no class"):
         bare.sample(1, label=0)
+
+
+@pytest.mark.parametrize("process", [{"kind": "ddpm"}, {"kind": "edm"}, {"kind": "rectified_flow"}])
+def test_a_file_of_any_process_samples(study, tmp_path, process):
+    params = study.plan.denoiser("gauss_far", 0).params | {"process": process}
+    state = seams.parse("networks", params["network"]).build((1,), params["class_rows"]).state_dict()
+    save_weights(state, Job(params, {}, tmp_path, tmp_path), "denoiser")
+    model = study.load(tmp_path / "weights.safetensors")
+    found = model.sample(6, scale=2, label=[0, 1, 1, 0, 1, 0])
+    assert found.shape == (6, 1)
+    torch.testing.assert_close(model.sample(6, scale=2, label=torch.tensor([0, 1, 1, 0, 1, 0])), found)
+    assert model.dataset is None
 
 
 def test_a_file_whose_weights_are_of_another_network(study, tmp_path):

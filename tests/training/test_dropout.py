@@ -1,4 +1,4 @@
-"""Masks of dropout follow from the row of the global batch: processes, micro-batches, layout, device say nothing."""
+"""Masks of dropout follow from the row of the global batch: not from processes, micro-batches, layout or device."""
 
 import math
 import threading

@@ -15,8 +15,9 @@ from guidance_study.support.randomness import generator, torch_seed
 from guidance_study.training import checkpoints
 from guidance_study.training.loop import DivergedTraining, StoppedTraining, belonging, ema_decay, fit, learning_rate
 
-TRAINING = {"steps": 40, "batch": 8, "optimizer": "adamw", "lr": 1e-2, "weight_decay": 0.01, "schedule": "cosine",
-            "warmup": 5, "clip": 1.0, "ema": 0.9, "precision": "float32", "micro_batch": None}  # fmt: skip
+TRAINING = {"steps": 40, "batch_size": 8, "optimizer": "adamw", "lr": 1e-2, "weight_decay": 0.01,
+            "lr_schedule": "cosine", "warmup": 5, "grad_clip": 1.0, "ema_decay": 0.9,
+            "precision": "float32", "micro_batch": None}  # fmt: skip
 
 
 class Killed(Exception):
@@ -200,7 +201,7 @@ def test_what_a_checkpoint_belongs_to():
     mine = belonging(network, TRAINING, 0, "test")
     assert belonging(problem()[0], dict(reversed(TRAINING.items())), 0, "test") == mine
     wider = torch.nn.Sequential(torch.nn.Linear(3, 17))
-    for other in ((network, TRAINING | {"ema": 0.8}, 0, "test"), (network, TRAINING, 1, "test"),
+    for other in ((network, TRAINING | {"ema_decay": 0.8}, 0, "test"), (network, TRAINING, 1, "test"),
                   (network, TRAINING, 0, "else"), (wider, TRAINING, 0, "test")):  # fmt: skip
         assert belonging(*other) != mine
 
@@ -210,7 +211,7 @@ def test_it_learns_and_the_average_is_what_comes_back(tmp_path):
     state, losses = fit(network, draws, loss, TRAINING | {"steps": 300}, seed=0, purpose="test", checkpoints=tmp_path)
     assert losses[-20:].mean() < 0.2 * losses[:20].mean()
     assert not torch.equal(state["0.weight"], network[0].weight)
-    plain, _ = train(tmp_path / "none", TRAINING | {"ema": None})
+    plain, _ = train(tmp_path / "none", TRAINING | {"ema_decay": None})
     averaged, _ = train(tmp_path / "ema")
     assert not torch.equal(plain["0.weight"], averaged["0.weight"])
 
@@ -218,14 +219,14 @@ def test_it_learns_and_the_average_is_what_comes_back(tmp_path):
 def test_the_average_follows_its_definition(tmp_path):
     """After n steps: average_n = d_n average_{n-1} + (1 - d_n) weights_n."""
     after = [
-        train(tmp_path / str(n), TRAINING | {"steps": n, "schedule": "constant", "warmup": 0, "ema": None})[0]
+        train(tmp_path / str(n), TRAINING | {"steps": n, "lr_schedule": "constant", "warmup": 0, "ema_decay": None})[0]
         for n in (1, 2, 3)
     ]
     expected = problem()[0].state_dict()["0.weight"]
     for step, state in enumerate(after):
         decay = ema_decay(step, 0.9)
         expected = decay * expected + (1 - decay) * state["0.weight"]
-    state, _ = train(tmp_path / "ema", TRAINING | {"steps": 3, "schedule": "constant", "warmup": 0})
+    state, _ = train(tmp_path / "ema", TRAINING | {"steps": 3, "lr_schedule": "constant", "warmup": 0})
     assert torch.allclose(state["0.weight"], expected, atol=1e-6)
 
 
@@ -280,7 +281,7 @@ def test_learning_rates():
     assert learning_rate(0, TRAINING) == pytest.approx(2e-3)
     assert learning_rate(4, TRAINING) == learning_rate(5, TRAINING) == pytest.approx(1e-2)
     assert learning_rate(39, TRAINING) < 1e-4
-    assert learning_rate(39, TRAINING | {"schedule": "constant"}) == 1e-2
+    assert learning_rate(39, TRAINING | {"lr_schedule": "constant"}) == 1e-2
 
 
 def test_ema_decay_ramps_up():

@@ -150,34 +150,6 @@ def test_snakemake_and_one_process_make_the_same_bytes(built, project, tiny):
     assert "0 artefacts made" in command_line(folder, "run").stdout
 
 
-def test_unet_ancestral_sampling_one_flow_per_scale_and_two_seeds(project, tiny):
-    """What the default study leaves out, in one run: config/digits_unet.yaml and the other choices of a word."""
-    import pandas as pd
-    from conftest import TOP, merge, read
-
-    own = {"space": "pixels", "k": 3, "postprocessor": "digits", "train_on": "own_scale"}
-    changes = {
-        "seeds": [0, 1],
-        "networks": {"unet": {"model_channels": 8}},
-        "experiments": {
-            "digits_cfg": {"sampler": {"kind": "ancestral"}, "arms": [own]},
-            "digits_cg": {"arms": [own]},
-        },
-        "tables": {"table_digits": {"arms": None}, "table_digits_quality": {"arms": None}},
-        "figures": {name: {"arm": "pixels_k3_own"} for name in ("fig_digits_samples", "fig_digits_pca")},
-    }
-    config = merge(merge(tiny, read(TOP / "config" / "digits_unet.yaml")), changes)
-    folder = project(config, "unet")
-    done = command_line(folder, "run", "table_digits")
-    assert done.returncode == 0, done.stderr
-    table = pd.read_csv(folder / "results" / "tables" / "table_digits.csv")
-    assert set(table["spread_over"]) == {"seeds"}
-    assert set(table["arm"].dropna()) == {"pixels_k3_own"}
-    assert (table["mean"] > 0).all()
-    kinds = {address.split("/")[1].split("-")[0] for address in digests(folder) if address.startswith("denoiser")}
-    assert kinds == {"unet"}
-
-
 def test_plan_counts_what_is_there_and_what_is_not(built, project, tiny):
     folder, expected = built
     assert f"{len(expected)} exists, 0 to make, 0 missing, 0 blocked" in command_line(folder, "plan").stdout

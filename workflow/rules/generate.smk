@@ -81,28 +81,28 @@ rule postprocessed:
         "../scripts/postprocessed.py"
 
 
-paths = book.stage("paths")
+trajectories = book.stage("trajectories")
 
 
-rule paths:
+rule trajectories:
     # Trajectories from the same noises, of learned and of exact parts.
     input:
-        dataset=paths.made_from("dataset"),
-        denoiser=paths.made_from("denoiser"),
-        classifier=paths.made_from("classifier"),
+        dataset=trajectories.made_from("dataset"),
+        denoiser=trajectories.made_from("denoiser"),
+        classifier=trajectories.made_from("classifier"),
     output:
-        paths.outputs,
+        trajectories.outputs,
     log:
-        paths.log,
+        trajectories.log,
     conda:
         book.environment
-    threads: paths.threads
+    threads: trajectories.threads
     resources:
-        **paths.resources,
+        **trajectories.resources,
     params:
-        recipe=paths.recipe,
-        about=paths.about,
+        recipe=trajectories.recipe,
+        about=trajectories.about,
     message:
         book.message
     script:
-        "../scripts/paths.py"
+        "../scripts/trajectories.py"

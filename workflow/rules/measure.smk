@@ -2,10 +2,11 @@ measures = book.stage("measures")
 
 
 rule measures:
-    # Metrics before and after postprocessing, and those of the controls.
+    # Metrics of generations before and after postprocessing and of the controls, or of trajectories.
     input:
         dataset=measures.made_from("dataset"),
         samples=measures.made_from("samples"),
+        trajectories=measures.made_from("trajectories"),
         postprocessed=measures.made_from("postprocessed"),
         features=measures.made_from("features"),
         statistics=measures.made_from("statistics"),
@@ -26,35 +27,6 @@ rule measures:
         book.message
     script:
         "../scripts/measures.py"
-
-
-point_measures = book.stage("point_measures")
-
-
-rule point_measures:
-    # What the closed form says of points: before, after, and of the controls.
-    input:
-        dataset=point_measures.made_from("dataset"),
-        samples=point_measures.made_from("samples"),
-        postprocessed=point_measures.made_from("postprocessed"),
-        classifier=point_measures.made_from("classifier"),
-        features=point_measures.made_from("features"),
-    output:
-        point_measures.outputs,
-    log:
-        point_measures.log,
-    conda:
-        book.environment
-    threads: point_measures.threads
-    resources:
-        **point_measures.resources,
-    params:
-        recipe=point_measures.recipe,
-        about=point_measures.about,
-    message:
-        book.message
-    script:
-        "../scripts/point_measures.py"
 
 
 statistics = book.stage("statistics")

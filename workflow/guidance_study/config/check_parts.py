@@ -3,11 +3,17 @@
 Each raises ValueError with one sentence.
 """
 
-from guidance_study.config.paths import EXACT
+from typing import TYPE_CHECKING, Any
+
 from guidance_study.config.sentences import known
+from guidance_study.config.training import Model
+from guidance_study.config.trajectories import EXACT
+
+if TYPE_CHECKING:
+    from guidance_study.config.study import Study
 
 
-def parts(study) -> None:
+def parts(study: "Study") -> None:
     """All parts of a study, whether an experiment uses them or not."""
     for name, process in study.processes.items():
         process.check(f"processes.{name}")
@@ -20,7 +26,7 @@ def parts(study) -> None:
             clean(at, embedding.classifier, study)
 
 
-def _models(study) -> None:
+def _models(study: "Study") -> None:
     for name, model in study.models.items():
         at = f"models.{name}"
         not_exact(at, name)
@@ -31,7 +37,7 @@ def _models(study) -> None:
         _augmented(at, model, study)
 
 
-def _classifiers(study) -> None:
+def _classifiers(study: "Study") -> None:
     for name, classifier in study.classifiers.items():
         at = f"classifiers.{name}"
         not_exact(at, name)
@@ -41,7 +47,7 @@ def _classifiers(study) -> None:
             known(f"{at}.process", classifier.process, discrete(study))
 
 
-def _augmented(at: str, model, study) -> None:
+def _augmented(at: str, model: Model, study: "Study") -> None:
     """Mirroring and moving is for images; a network that is told of it must be one that listens."""
     images = len(study.datasets[model.dataset].facts().shape) == 3
     if (model.flip or model.augment) and not images:
@@ -56,7 +62,7 @@ def _augmented(at: str, model, study) -> None:
         )
 
 
-def fits(at: str, value: str, network, dataset: str, study) -> None:
+def fits(at: str, value: str, network: Any, dataset: str, study: "Study") -> None:
     """The network that key `at` names with `value` must be able to take the samples of the dataset."""
     shape = study.datasets[dataset].facts().shape
     try:
@@ -68,7 +74,7 @@ def fits(at: str, value: str, network, dataset: str, study) -> None:
         ) from None
 
 
-def clean(at: str, name: str, study) -> None:
+def clean(at: str, name: str, study: "Study") -> None:
     if study.classifiers[name].process is not None:
         raise ValueError(f"configuration key '{at}' has the value '{name}': it must be a clean classifier (no process)")
 
@@ -78,6 +84,6 @@ def not_exact(at: str, name: str) -> None:
         raise ValueError(f"the name '{EXACT}' of '{at}' is taken by the closed form of a mixture; choose another")
 
 
-def discrete(study) -> list[str]:
-    """Names of the processes that classifiers of noisy data, and paths, can be of."""
+def discrete(study: "Study") -> list[str]:
+    """Names of the processes that classifiers of noisy data, and trajectories, can be of."""
     return [name for name, process in study.processes.items() if process.discrete]

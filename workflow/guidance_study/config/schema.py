@@ -1,8 +1,10 @@
 """The JSON schema of the configuration, for editors and for readers."""
 
 import json
+from typing import Any
 
 from guidance_study.config.study import Study
+from guidance_study.support.params import Params
 
 
 def schema_text() -> str:
@@ -15,7 +17,7 @@ def overlay_text() -> str:
     return json.dumps(_optional(Study.model_json_schema()), indent=1) + "\n"
 
 
-def _optional(schema):
+def _optional(schema: Any) -> Any:
     """A schema with nothing required at any depth; without its `kind` an entry may be one of several: anyOf."""
     if isinstance(schema, list):
         return [_optional(part) for part in schema]
@@ -45,7 +47,7 @@ def reference_text() -> str:
     return "\n".join(lines) + "\n"
 
 
-def _type(field: dict) -> str:
+def _type(field: Params) -> str:
     if "$ref" in field:
         name = field["$ref"].rsplit("/", 1)[1]
         return f"[{name}](#{name.lower()})"
@@ -62,4 +64,4 @@ def _type(field: dict) -> str:
         return f"name -> {_type(field['additionalProperties'])}"
     if field.get("type") == "object":
         return f"name -> {_type(next(iter(field['patternProperties'].values())))}"
-    return field.get("type", "any")
+    return str(field.get("type", "any"))

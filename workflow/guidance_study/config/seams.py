@@ -6,12 +6,13 @@ import traceback
 from functools import cache, reduce
 from operator import or_
 from types import ModuleType
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import Field
 
 from guidance_study.config.base import Spec
 from guidance_study.support.errors import StudyError
+from guidance_study.support.params import Params
 
 # Package -> the abstract classes in its __init__.py; a kind derives from one of them.
 SEAMS = {
@@ -21,9 +22,13 @@ SEAMS = {
     "guidance": ("Guidance",),
     "networks": ("Network", "ClassifierNetwork"),
     "embeddings": ("Embedding",),
+    "metrics": ("Metric",),
     "tables": ("Table",),
     "figures": ("Figure",),
 }
+
+
+parsed: set[str] = set()  # kinds that recipes were parsed to, as units of code: what ran must be part of an address
 
 
 class Kind(Spec):
@@ -38,7 +43,7 @@ class Kind(Spec):
         methods = [f"{name}()" for name in cls.__abstractmethods__]
         return ([] if _name(cls) else ['kind: Literal["..."]']) + sorted(attributes) + sorted(methods)
 
-    def options(self) -> dict:
+    def options(self) -> Params:
         """Its fields but `kind`, by name."""
         return {name: getattr(self, name) for name in type(self).model_fields if name != "kind"}
 
@@ -48,27 +53,26 @@ class SeamError(StudyError):
 
 
 @cache
-def kinds(package: str) -> dict[str, type[Kind]]:
+def kinds(package: str) -> dict[str, type[Any]]:
     """The kinds that the modules of `guidance_study.<package>` define, by name, sorted; subpackages are left out.
 
     SeamError: a module cannot be imported, or a class in it is not complete.
     """
     home = importlib.import_module(f"guidance_study.{package}")
-    found: dict[str, type[Kind]] = {}
+    found: dict[str, type[Any]] = {}
     modules = [_imported(package, info.name) for info in pkgutil.iter_modules(home.__path__) if not info.ispkg]
     for module in modules:  # after all are imported, a class that kinds share has subclasses
         for value in list(vars(module).values()):
             own = isinstance(value, type) and issubclass(value, Spec) and value.__module__ == module.__name__
             if own and (_name(value) or (issubclass(value, Kind) and not value.__subclasses__())):
-                _check(value, package)
-                name = _name(value)
+                name = _checked(value, package)
                 if other := found.get(name):
                     raise SeamError(f"{_at(value)} has the kind '{name}', which is taken by {_at(other)}")
                 found[name] = value
     return dict(sorted(found.items()))
 
 
-def choice(package: str, base: str | None = None):
+def choice(package: str, base: str | None = None) -> Any:
     """The type of a configuration value that is any kind of a seam, or any that derives from its class `base`."""
     above = getattr(importlib.import_module(f"guidance_study.{package}"), base) if base else Kind
     chosen = [kind for kind in kinds(package).values() if issubclass(kind, above)]
@@ -76,8 +80,9 @@ def choice(package: str, base: str | None = None):
     return Annotated[union, Field(discriminator="kind")] if len(chosen) > 1 else union
 
 
-def parse(package: str, params: dict) -> Any:
-    """A recipe's parameters as the validated Spec of their kind, with its seam's methods. SeamError: no such kind."""
+def parse(package: str, params: Params) -> Any:
+    """A recipe's parameters as the validated Spec of their kind. SeamError: there is no such kind."""
+    parsed.add(f"{package.replace('.', '/')}/{params['kind']}")
     if params["kind"] not in kinds(package):
         raise SeamError(f"{package} have no kind '{params['kind']}'; there are {', '.join(kinds(package))}")
     return kinds(package)[params["kind"]].model_validate(params)
@@ -96,7 +101,8 @@ def _imported(package: str, name: str) -> ModuleType:
         raise SeamError(f"{at}: cannot be imported, {type(error).__name__}: {said}") from error
 
 
-def _check(value: type[Spec], package: str) -> None:
+def _checked(value: type[Any], package: str) -> str:
+    """The name of a complete kind."""
     home = f"guidance_study/{package.replace('.', '/')}/__init__.py"
     above = tuple(getattr(importlib.import_module(f"guidance_study.{package}"), base) for base in SEAMS[package])
     if not issubclass(value, above):
@@ -104,6 +110,7 @@ def _check(value: type[Spec], package: str) -> None:
     if lacking := value.lacking():
         base = next(cls for cls in above if issubclass(value, cls)).__name__
         raise SeamError(f"{_at(value)} lacks {', '.join(lacking)}; {base} in {home} says what it must do")
+    return str(_name(value))
 
 
 def _at(value: type) -> str:
@@ -113,4 +120,4 @@ def _at(value: type) -> str:
 def _name(value: type[Spec]) -> str | None:
     """The `kind` that selects this class; None where it has none."""
     field = value.model_fields.get("kind")
-    return getattr(field.annotation, "__args__", (None,))[0] if field else None
+    return get_args(field.annotation)[0] if field and get_origin(field.annotation) is Literal else None

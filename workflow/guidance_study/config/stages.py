@@ -4,10 +4,6 @@ To add a stage: an entry here, and three files: `guidance_study/stages/<stage>.p
 in workflow/rules/ that names the stages it is made from, and the rule's script in workflow/scripts/. A table or figure
 asks for an artefact of it in its `needs(plan)`, with `plan.add(...)`; a recipe that several of them share becomes a
 function in plan/ and a line of `Plan`.
-
-Raise a stage's version when its results change: every artefact of that stage, and what depends on it, gets a new
-address. `tests/plan/test_code_digests.py` fails when the code of a stage changed and neither its version was raised nor
-"same results" recorded (`python -m guidance_study code --same-results STAGE`).
 """
 
 from dataclasses import dataclass
@@ -16,8 +12,7 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Stage:
-    """A stage's code version, the files of its artefacts, and how its jobs may run; artefacts lie at
-    results/<stage>/<label>-<key>/.
+    """The files of a stage's artefacts, which lie at results/<stage>/<label>-<key>/, and how its jobs may run.
 
     `trains`: may run in several processes, one a GPU (`execution: {devices: ...}`), where the recipe has a training.
     `shards`: several jobs may make its rows (`execution: {shards: ...}`): it has a `work(job)`, its rule has `shards=`.
@@ -28,7 +23,6 @@ class Stage:
     `shown`: the file that Snakemake's report shows.
     """
 
-    version: int
     files: tuple[str, ...]
     trains: bool = False
     shards: bool = False
@@ -43,21 +37,18 @@ WEIGHTS = ("weights.safetensors", "losses.npy")
 TABLE = ("table.csv", "table.md", "table.html", "table.tex")
 
 STAGES: dict[str, Stage] = {
-    "dataset": Stage(
-        1, ("train.npy", "train_labels.npy", "held_out.npy", "held_out_labels.npy"), small=True, mapped=True
-    ),
-    "denoiser": Stage(1, WEIGHTS, trains=True, gpu="long"),
-    "classifier": Stage(1, WEIGHTS, trains=True, gpu="long"),
-    "samples": Stage(1, ("samples.npy", "labels.npy"), shards=True, gpu="long", mapped=True),
-    "features": Stage(1, ("features.npy",), shards=True, gpu="long", mapped=True),
-    "statistics": Stage(1, ("mean.npy", "covariance.npy"), small=True, mapped=True),
-    "neighbours": Stage(1, ("index.npy", "distance.npy")),
-    "postprocessor": Stage(1, WEIGHTS, trains=True, gpu="long"),
-    "postprocessed": Stage(1, ("samples.npy",), shards=True, gpu="long", mapped=True),
-    "measures": Stage(2, ("measures.json",)),
-    "point_measures": Stage(1, ("measures.json",), small=True),
-    "cost": Stage(1, ("cost.json",), gpu="always"),
-    "paths": Stage(1, ("paths.npy", "labels.npy"), small=True),
-    "table": Stage(1, TABLE, small=True, mapped=True, published="tables", shown="table.html"),
-    "figure": Stage(1, ("figure.png", "figure.pdf"), small=True, mapped=True, published="figures", shown="figure.png"),
+    "dataset": Stage(("train.npy", "train_labels.npy", "held_out.npy", "held_out_labels.npy"), small=True, mapped=True),
+    "denoiser": Stage(WEIGHTS, trains=True, gpu="long"),
+    "classifier": Stage(WEIGHTS, trains=True, gpu="long"),
+    "samples": Stage(("samples.npy", "labels.npy"), shards=True, gpu="long", mapped=True),
+    "features": Stage(("features.npy",), shards=True, gpu="long", mapped=True),
+    "statistics": Stage(("mean.npy", "covariance.npy"), small=True, mapped=True),
+    "neighbours": Stage(("index.npy", "distance.npy")),
+    "postprocessor": Stage(WEIGHTS, trains=True, gpu="long"),
+    "postprocessed": Stage(("samples.npy",), shards=True, gpu="long", mapped=True),
+    "measures": Stage(("measures.json",)),
+    "cost": Stage(("cost.json",), gpu="always"),
+    "trajectories": Stage(("trajectories.npy", "labels.npy"), small=True),
+    "table": Stage(TABLE, small=True, mapped=True, published="tables", shown="table.html"),
+    "figure": Stage(("figure.png", "figure.pdf"), small=True, mapped=True, published="figures", shown="figure.png"),
 }

@@ -1,11 +1,11 @@
 """Solvers, optimisation, and what is trained with them."""
 
-from typing import Literal
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from guidance_study.config.base import Name, PositiveFloat, PositiveInt, Spec
-from guidance_study.config.seams import choice
+from guidance_study.config.choices import AnyClassifierNetwork
 from guidance_study.config.weights import Weights
 
 
@@ -20,18 +20,20 @@ class Solver(Spec):
 class Training(Spec):
     """One optimisation run."""
 
+    renamed: ClassVar = {"batch": "batch_size", "schedule": "lr_schedule", "clip": "grad_clip", "ema": "ema_decay"}
+
     steps: PositiveInt = Field(
         description="optimiser steps (our guess for digits; the paper states its own for other data)"
     )
-    batch: PositiveInt = Field(
+    batch_size: PositiveInt = Field(
         description="samples a step (our guess for digits; the paper states its own for other data)"
     )
     optimizer: Literal["adam", "adamw"] = Field("adamw", description="AdamW or Adam (paper)")
     lr: PositiveFloat = Field(description="learning rate (lost in the paper: our guess)")
     weight_decay: float = Field(0.01, ge=0, description="AdamW's decoupled decay (our guess: its default)")
-    schedule: Literal["constant", "cosine"] = Field("constant", description="of the learning rate (our guess)")
+    lr_schedule: Literal["constant", "cosine"] = Field("constant", description="of the learning rate (our guess)")
     warmup: int = Field(0, ge=0, description="steps of linear warm-up (recovered for CIFAR-10: 5000)")
-    clip: PositiveFloat | None = Field(None, description="gradient norm clipping (recovered for CIFAR-10: 1.0)")
+    grad_clip: PositiveFloat | None = Field(None, description="gradient norm clipping (recovered for CIFAR-10: 1.0)")
     precision: Literal["float32", "bfloat16"] = Field(
         "float32", description="of the network's products in training, by autocast; weights stay float32 (our guess)"
     )
@@ -39,7 +41,7 @@ class Training(Spec):
         None,
         description="samples a backward pass, their gradients summed, for small cards; null: the batch (our guess)",
     )
-    ema: float | None = Field(
+    ema_decay: float | None = Field(
         0.999,
         ge=0,
         lt=1,
@@ -47,7 +49,7 @@ class Training(Spec):
     )
 
     @model_validator(mode="after")
-    def _warmup_fits(self):
+    def _warmup_fits(self) -> Self:
         if self.warmup >= self.steps:
             raise ValueError(f"warmup {self.warmup} must be below steps {self.steps}")
         return self
@@ -74,7 +76,7 @@ class Model(Spec):
     weights: Weights | None = Field(None, description="pretrained weights in place of training (paper, Tab. 2)")
 
     @model_validator(mode="after")
-    def _one_source(self):
+    def _one_source(self) -> Self:
         if (self.training is None) == (self.weights is None):
             raise ValueError("a model needs either 'training' or 'weights', and not both")
         return self
@@ -84,7 +86,7 @@ class Classifier(Spec):
     """A classifier: noisy (for guidance, sees x_t and t) where a process is named, else clean."""
 
     dataset: Name = Field(description="name in `datasets`")
-    network: choice("networks", "ClassifierNetwork") = Field(description="its network, written out")
+    network: AnyClassifierNetwork = Field(description="its network, written out")
     process: Name | None = Field(None, description="name in `processes` whose noise it sees; null: clean images")
     training: Training = Field(description="how it is trained")
     seed: int | None = Field(

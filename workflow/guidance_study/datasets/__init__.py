@@ -1,9 +1,9 @@
 """Datasets: one file each. Nothing heavy is imported at the top: the plan reads these files too."""
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from guidance_study.config import seams
 from guidance_study.config.facts import Facts
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
     from guidance_study.execution.job import Input, Job
     from guidance_study.sources.rawfiles import RawFile
-    from guidance_study.sources.rawfolders import RawFolder
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ class Dataset(seams.Kind):
     def load(self) -> Arrays:
         """The arrays, made from verified files. Raises StudyError."""
 
-    def files(self) -> "list[RawFile | RawFolder]":
+    def files(self) -> "Sequence[RawFile]":
         """The files from outside."""
         return []
 
@@ -62,6 +61,6 @@ class DatasetError(StudyError):
     """Raw files are missing or not what the recipe pinned; the message says which file and what to do."""
 
 
-def spec_of(made: "Job | Input"):
+def spec_of(made: "Job | Input") -> Any:
     """The Spec of a `dataset` artefact, of which `raw` is content and no key of the configuration."""
     return seams.parse("datasets", {key: value for key, value in made.params.items() if key != "raw"})

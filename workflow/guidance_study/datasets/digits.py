@@ -11,6 +11,7 @@ from guidance_study.datasets import Arrays, Dataset, DatasetError, Facts
 
 COUNTS = (178, 182, 177, 183, 181, 182, 181, 179, 174, 180)  # images of the digits 0 to 9
 RAW = {"digits.csv.gz": "09f66e6debdee2cd2b5ae59e0d6abbb73fc2b0e0185d2e1957e9ebb51e23aa22"}
+LACKING = "scikit-learn's digits.csv.gz is not there; run: pip install scikit-learn"
 
 
 class Digits(Dataset):
@@ -28,9 +29,7 @@ class Digits(Dataset):
     def missing(self) -> str | None:
         """The raw file comes with scikit-learn."""
         path = _raw_file()
-        if path is None or not path.is_file():
-            return "scikit-learn's digits.csv.gz is not there; run: pip install scikit-learn"
-        return None
+        return None if path and path.is_file() else LACKING
 
     def load(self) -> Arrays:
         """The two parts, classes in turn within each, pixels 0..16 mapped to [-1, 1].
@@ -42,11 +41,12 @@ class Digits(Dataset):
 
         from guidance_study.support.randomness import generator
 
-        if problem := self.missing():
-            raise DatasetError(problem)
-        found = hashlib.sha256(_raw_file().read_bytes()).hexdigest()
+        path = _raw_file()
+        if path is None or not path.is_file():
+            raise DatasetError(LACKING)
+        found = hashlib.sha256(path.read_bytes()).hexdigest()
         if found != RAW["digits.csv.gz"]:
-            raise DatasetError(f"'{_raw_file()}' has SHA-256 {found}, pinned is {RAW['digits.csv.gz']}")
+            raise DatasetError(f"'{path}' has SHA-256 {found}, pinned is {RAW['digits.csv.gz']}")
         raw = load_digits()
         images = (raw.images[:, None] / 8 - 1).astype(np.float32)
         train, held_out = [], []
@@ -62,6 +62,6 @@ class Digits(Dataset):
 
 def _raw_file() -> Path | None:
     package = importlib.util.find_spec("sklearn")  # finds it without importing it
-    if package is None:
+    if package is None or not package.submodule_search_locations:
         return None
     return Path(package.submodule_search_locations[0]) / "datasets" / "data" / "digits.csv.gz"

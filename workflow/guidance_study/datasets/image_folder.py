@@ -5,7 +5,7 @@ import io
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, field_serializer, model_validator
 
@@ -86,7 +86,7 @@ class ImageFolder(Dataset):
         parts = grouped(listing)
         if problem := self._problem(counts(parts)):
             raise DatasetError(f"'{folder.path}': {problem}")
-        arrays = []
+        arrays: list[Any] = []
         for what, rows in zip(("training images", "held-out images"), self._split(parts), strict=True):
             shape = (len(rows), self.channels, self.size, self.size)
             arrays.append(Blocks(shape, self._blocks(folder.path, listing, rows, what)))
@@ -155,10 +155,10 @@ class ImageFolder(Dataset):
             raise DatasetError(f"image '{path}' changed since it was pinned; restore it, or pin the folder again")
         mode, _ = MODES[self.channels]
         try:
-            with Image.open(io.BytesIO(content)) as image:
-                image.load()
-                self._check_mode(image.mode, path)
-                image = image if image.mode == mode else image.convert(mode)
+            with Image.open(io.BytesIO(content)) as found:
+                found.load()
+                self._check_mode(found.mode, path)
+                image = found if found.mode == mode else found.convert(mode)
         except DatasetError:
             raise
         except Exception as error:  # decoders raise what they like

@@ -1,13 +1,16 @@
 """What datasets drawn from a known Gaussian mixture share."""
 
 from abc import abstractmethod
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
 from guidance_study.config.base import PositiveInt
 from guidance_study.datasets import Arrays, Dataset, Facts
 from guidance_study.datasets.mixtures import Mixture
+
+if TYPE_CHECKING:
+    import numpy as np
 
 CLASSES = 2  # a decision boundary is one between two
 
@@ -38,7 +41,7 @@ class MixtureDataset(Dataset):
             parts += [np.repeat(np.arange(CLASSES), n)]
         return Arrays(*parts)
 
-    def draw(self, part: str, label: int, n: int):
+    def draw(self, part: str, label: int, n: int) -> "np.ndarray":
         """n points (n, d) of a class, float32: those of `part`, whose name keys the draw."""
         import numpy as np
 

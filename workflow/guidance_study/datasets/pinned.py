@@ -1,6 +1,7 @@
 """What image datasets from outside share: pinned digests, pixels, and the images that each class must have."""
 
 from abc import abstractmethod
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field, model_validator
@@ -41,7 +42,7 @@ class PinnedImages(Dataset):
         raw = {file.path.name: file.digest for file in self.files()}
         return Facts(self.shape, tuple(self.train_counts), tuple(self.held_out_counts), raw)
 
-    def checked(self, part: str, labels: "np.ndarray", where) -> "np.ndarray":
+    def checked(self, part: str, labels: "np.ndarray", where: Path) -> "np.ndarray":
         """The labels (n,) as int64. Raises DatasetError if a class has another number of images than configured."""
         import numpy as np
 

@@ -1,7 +1,7 @@
 """Embeddings: one file each. images (N, *shape) float32 in [-1, 1] -> features (N, D) float32."""
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from guidance_study.config.seams import Kind
 
@@ -17,10 +17,10 @@ class Embedding(Kind):
     stored: ClassVar[bool] = False
 
     @abstractmethod
-    def embed(self, samples: "np.ndarray", network) -> "np.ndarray":
+    def embed(self, samples: "np.ndarray", network: Any) -> "np.ndarray":
         """Features (N, D) float32 of one batch. network: what `network()` gives, or the classifier that it names."""
 
-    def network(self):
+    def network(self) -> Any:
         """The pretrained network of a stored space, loaded."""
         raise NotImplementedError
 

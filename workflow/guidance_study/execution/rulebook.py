@@ -6,22 +6,23 @@ the job's own is made from. Which of them has which role is in the recipe.
 
 import contextlib
 import os
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from guidance_study.config.stages import STAGES
 from guidance_study.config.study import Study
-from guidance_study.plan import code as code_digests
 from guidance_study.plan import resources
 from guidance_study.plan.plan import Plan
 from guidance_study.plan.recipes import Artefact
 from guidance_study.plan.sizes import rows
 from guidance_study.sources.rawfiles import export_places
-from guidance_study.store.artefacts import RESULTS, SHARDS
+from guidance_study.store.artefacts import RESULTS, SHARDS, Store
 from guidance_study.store.index import write_index
 from guidance_study.store.lock import Lock
 from guidance_study.store.publishing import publish_all
+from guidance_study.store.stale import problems, set_aside
 from guidance_study.support.errors import StudyError
 from guidance_study.support.settings import SETTINGS
 
@@ -66,12 +67,23 @@ class Rulebook:
         files = [file for file in self.plan.raw_files() if file.urls and not file.path.exists()]
         return [[str(file.path), file.sha256, list(file.urls)] for file in files]
 
-    def publish(self) -> None:
-        """Show this configuration's finished tables and figures under their names."""
-        if not Path(RESULTS).is_dir():
-            return
-        with contextlib.suppress(StudyError), Lock(Path(RESULTS)):  # a run under way shows its own
-            publish_all(self.plan, Path(RESULTS))
+    def prepare(self, dry_run: bool) -> None:
+        """Before the graph is built: set stale artefacts aside, show finished tables and figures under their names.
+
+        A dry run only names what is stale.
+        """
+        root = Path(RESULTS)
+        if dry_run:
+            for problem in problems(Store(root), self.plan.artefacts):
+                print(problem, file=sys.stderr)
+        elif root.is_dir():
+            with contextlib.ExitStack() as stack:
+                try:
+                    stack.enter_context(Lock(root))
+                except StudyError:
+                    return  # a run under way does it itself
+                set_aside(Store(root), self.plan.artefacts)
+                publish_all(self.plan, root)
 
     def start(self) -> None:
         """At the start of a run: take the lock and write the index. It ends with the process.
@@ -80,6 +92,17 @@ class Rulebook:
         """
         self._lock = Lock(Path(RESULTS)).__enter__()
         write_index(self.plan, Path(RESULTS))
+
+    def repeat(self, arguments: list[str]) -> None:
+        """At the end of a run: where it gave other bytes to what others were made from, run again, to make those anew.
+
+        `arguments`: the command line. What it forces is not forced again. Raises StudyError if that run fails.
+        """
+        if set_aside(Store(Path(RESULTS)), self.plan.artefacts):
+            self._lock.__exit__()
+            command = [sys.executable, "-m", "snakemake", *unforced(arguments[1:])]
+            if "snakemake" not in Path(arguments[0]).parts[-2:] or subprocess.run(command).returncode:
+                raise StudyError("artefacts that were made from other bytes are not made anew yet; run again")
 
 
 class StageRule:
@@ -192,10 +215,16 @@ class ShardRule(StageRule):
         return resources.gpus(self.artefact(wildcards))
 
 
-def warn_of_changed_code() -> None:
-    """Say on stderr where code changed without a new version: results made before the change would be kept."""
-    for problem in code_digests.check():
-        print(f"warning: {problem}", file=sys.stderr)
+def unforced(arguments: list[str]) -> list[str]:
+    """Snakemake's command line without what makes it run jobs whose outputs are there."""
+    kept, forced = [], False
+    for word in arguments:
+        name = word.partition("=")[0]
+        if word.startswith("-"):
+            forced = name in ("-R", "--forcerun")  # and the words that follow
+        if not forced and name not in ("-f", "--force", "-F", "--forceall"):
+            kept.append(word)
+    return kept
 
 
 def export_settings(study: Study) -> None:

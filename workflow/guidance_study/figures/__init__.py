@@ -8,6 +8,8 @@ from pydantic import Field
 from guidance_study.config.seams import Kind
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Drawing
+
     from guidance_study.config.study import Study
     from guidance_study.execution.job import Job
     from guidance_study.plan.plan import Plan
@@ -28,5 +30,5 @@ class Figure(Kind):
         """Its inputs by role, and what else its recipe holds."""
 
     @abstractmethod
-    def draw(self, job: "Job"):
+    def draw(self, job: "Job") -> "Drawing":
         """The matplotlib figure."""

@@ -65,7 +65,7 @@ class Batch:
 
 
 class Guidance(Kind):
-    """A guidance rule: the `guidance` of an experiment or of a run of paths."""
+    """A guidance rule: the `guidance` of an experiment or of a run of trajectories."""
 
     short: ClassVar[str]  # in addresses
     title: ClassVar[str]  # in tables and figures: "... guidance"

@@ -24,7 +24,11 @@ class Network(_Built):
     """A denoiser or velocity network: an entry of `networks:`."""
 
     null_row: ClassVar[bool] = False  # whether its last class row means "no class" in every model
-    hears_augmentation: ClassVar[bool] = False  # whether forward takes a fourth argument, `augment`
+
+    @property
+    def hears_augmentation(self) -> bool:
+        """Whether forward takes a fourth argument, `augment`."""
+        return False
 
     def null_rows(self, class_dropout: float) -> int:
         """1 where a conditional model has a last class row for "no class", 0 where its rows are the classes."""

@@ -1,11 +1,14 @@
 """The classifier of images."""
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
 from guidance_study.config.base import PositiveInt
 from guidance_study.networks import ClassifierNetwork
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 class CNN(ClassifierNetwork):
@@ -20,7 +23,7 @@ class CNN(ClassifierNetwork):
         if len(shape) != 3:
             raise ValueError("a CNN needs images")
 
-    def build(self, shape: tuple[int, ...], classes: int, noisy: bool):
+    def build(self, shape: tuple[int, ...], classes: int, noisy: bool) -> "nn.Module":
         from guidance_study.networks.modules.classifiers import CNNClassifier
 
         return CNNClassifier(shape, classes, noisy, **self.options())

@@ -1,9 +1,12 @@
 """The deliberately weak classifier."""
 
 from math import prod
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from guidance_study.networks import ClassifierNetwork
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 class Linear(ClassifierNetwork):
@@ -11,7 +14,7 @@ class Linear(ClassifierNetwork):
 
     kind: Literal["linear"]
 
-    def build(self, shape: tuple[int, ...], classes: int, noisy: bool):
+    def build(self, shape: tuple[int, ...], classes: int, noisy: bool) -> "nn.Module":
         from guidance_study.networks.modules.classifiers import LinearClassifier
 
         return LinearClassifier(shape, classes, noisy)

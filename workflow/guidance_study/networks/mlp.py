@@ -1,12 +1,15 @@
 """The nonlinear classifier of points."""
 
 from math import prod
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
 from guidance_study.config.base import PositiveInt
 from guidance_study.networks import ClassifierNetwork
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 class MLP(ClassifierNetwork):
@@ -16,7 +19,7 @@ class MLP(ClassifierNetwork):
     width: PositiveInt = Field(128, description="units of a hidden layer, and of the features (our guess)")
     layers: PositiveInt = Field(2, description="hidden layers (our guess)")
 
-    def build(self, shape: tuple[int, ...], classes: int, noisy: bool):
+    def build(self, shape: tuple[int, ...], classes: int, noisy: bool) -> "nn.Module":
         from guidance_study.networks.modules.classifiers import MLPClassifier
 
         return MLPClassifier(shape, classes, noisy, **self.options())

@@ -1,12 +1,15 @@
 """The denoiser of points and of small images on a CPU."""
 
 from math import prod
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
 from guidance_study.config.base import PositiveFloat, PositiveInt
 from guidance_study.networks import Network
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 class ResidualMLP(Network):
@@ -19,7 +22,7 @@ class ResidualMLP(Network):
     fourier_sigma: PositiveFloat = Field(1.0, description="standard deviation of their frequencies (our guess)")
     zero_init: bool = Field(False, description="start with a last layer of zeros (our guess)")
 
-    def build(self, shape: tuple[int, ...], rows: int):
+    def build(self, shape: tuple[int, ...], rows: int) -> "nn.Module":
         from guidance_study.networks.modules.residual_mlp import ResidualMLP as Module
 
         return Module(shape, rows, **self.options())

@@ -1,12 +1,15 @@
 """EDM's network for CIFAR-10 (Song et al. 2021; Karras et al. 2022)."""
 
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from guidance_study.config.base import PositiveInt
 from guidance_study.networks import Network
 from guidance_study.networks.halving import check_halves, unet_operations
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 
 class SongUNet(Network):
@@ -39,7 +42,7 @@ class SongUNet(Network):
         if shape[1] != shape[2]:
             raise ValueError("a SongUNet needs square images")
 
-    def build(self, shape: tuple[int, ...], rows: int):
+    def build(self, shape: tuple[int, ...], rows: int) -> "nn.Module":
         from guidance_study.networks.modules.song_unet import SongUNet as Module
 
         return Module(shape, rows, **self.options())
@@ -48,7 +51,7 @@ class SongUNet(Network):
         widths = [multiple * self.model_channels for multiple in self.channel_mult]
         return unet_operations(shape, widths, self.num_blocks)
 
-    def adapted(self, state):
+    def adapted(self, state: "dict[str, Tensor]") -> "dict[str, Tensor]":
         from guidance_study.networks.modules.song_unet import without_filters
 
         return without_filters(state)

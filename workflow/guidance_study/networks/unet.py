@@ -1,12 +1,15 @@
 """The UNet of guided-diffusion (Dhariwal & Nichol 2021)."""
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
 from guidance_study.config.base import PositiveInt
 from guidance_study.networks import Network
 from guidance_study.networks.halving import check_halves, unet_operations
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 def _heads(channels: int) -> int:
@@ -48,7 +51,7 @@ class UNet(Network):
     def check(self, shape: tuple[int, ...]) -> None:
         check_halves(shape, len(self.channel_mult))
 
-    def build(self, shape: tuple[int, ...], rows: int):
+    def build(self, shape: tuple[int, ...], rows: int) -> "nn.Module":
         from guidance_study.networks.modules.unet import UNetModel
 
         return UNetModel(shape, rows, **self.options())

@@ -27,7 +27,7 @@ def denoiser(plan: "Plan", name: str, seed: int) -> Artefact:
         "process": plan.plain("processes", model.process),
         "network": network,
         "shape": list(data.shape),
-        "rows": _rows(plan, model, data.classes),
+        "class_rows": _rows(plan, model, data.classes),
         "class_dropout": dropout,
         "flip": model.flip,
         "augment": model.augment,
@@ -47,7 +47,7 @@ def _rows(plan: "Plan", model: Model, classes: int) -> int:
     """Class rows of a network: one more for "no class" where it may be asked for."""
     if not model.conditional:
         return 0
-    return classes + plan.study.networks[model.network].null_rows(model.class_dropout)
+    return classes + int(plan.study.networks[model.network].null_rows(model.class_dropout))
 
 
 def classifier(plan: "Plan", name: str, seed: int) -> Artefact:

@@ -3,13 +3,12 @@
 from typing import TYPE_CHECKING
 
 from guidance_study.plan.recipes import Artefact
+from guidance_study.support.params import Params
 
 if TYPE_CHECKING:
     from guidance_study.plan.plan import Plan
 
 PARTS = {"train": "the training images of ", "held_out": "the held-out images of ", "samples": ""}
-
-EXACT_SEARCH = {"kind": "exact"}  # says nothing any more: goes from recipes as soon as their addresses change anyway
 
 
 def features(plan: "Plan", images: Artefact, space: str, part: str) -> Artefact:
@@ -29,7 +28,7 @@ def statistics(plan: "Plan", features: Artefact) -> Artefact:
 
 def within(
     plan: "Plan", space: str, seed: int, samples: Artefact, dataset: Artefact, at: str = ""
-) -> tuple[dict, dict[str, Artefact]]:
+) -> tuple[Params, dict[str, Artefact]]:
     """An embedding as recipe parameters; as inputs its features, or the network that they are computed with.
 
     `at` ends the inputs' roles, where there are several spaces.
@@ -50,5 +49,5 @@ def neighbours(plan: "Plan", samples: Artefact, dataset: str, space: str, k: int
     inputs = {"samples": samples, "dataset": plan.dataset(dataset)}
     embedding, needs = within(plan, space, seed, samples, inputs["dataset"])
     about = f"{k} nearest neighbours ({space}) of {samples.about}"
-    params = {"embedding": embedding, "k": k, "search": EXACT_SEARCH}
+    params = {"embedding": embedding, "k": k}
     return plan.add(Artefact("neighbours", f"{embedding['kind']}-k{k}", params, inputs | needs, about))

@@ -37,13 +37,13 @@ def evaluated(plan: "Plan", name: str, scales: tuple[float, ...], seed: int) -> 
     evaluation = plan.study.experiments[name].evaluation
     if plan.study.experiments[name].exact:
         scales = tuple(evaluation.scales)
-    n = evaluation.blocks * evaluation.block_size * len(scales)
+    n = evaluation.repeats * evaluation.n * len(scales)
     return plan.samples(name, seed, scales, n, "evaluation")
 
 
-def paths(plan: "Plan", name: str, seed: int) -> Artefact:
-    """Trajectories of all runs of an entry of `paths`."""
-    spec = plan.study.paths[name]
+def trajectories(plan: "Plan", name: str, seed: int) -> Artefact:
+    """Trajectories of all runs of an entry of `trajectories`."""
+    spec = plan.study.trajectories[name]
     used = {run.eps for run in spec.runs.values()}
     used |= {part for run in spec.runs.values() for part in run.guidance.parts().values()}
     inputs = {"dataset": plan.dataset(spec.dataset)}
@@ -62,4 +62,4 @@ def paths(plan: "Plan", name: str, seed: int) -> Artefact:
     }
     label = f"{plan.study.datasets[spec.dataset].kind}-{len(spec.runs)}runs-s{seed}"
     about = f"{name}: {spec.n} trajectories of each of {len(spec.runs)} runs, seed {seed}"
-    return plan.add(Artefact("paths", label, params, inputs, about))
+    return plan.add(Artefact("trajectories", label, params, inputs, about))

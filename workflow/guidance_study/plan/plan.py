@@ -2,23 +2,29 @@
 
 from collections.abc import Callable
 from functools import wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from guidance_study.config.base import Spec
+from guidance_study.config.facts import Facts
 from guidance_study.config.study import Study
-from guidance_study.plan import base, embedding, generating, measuring, postprocessing
+from guidance_study.plan import base, code, embedding, generating, measuring, postprocessing
 from guidance_study.plan.recipes import Artefact
 from guidance_study.sources.rawfiles import RawFile
+from guidance_study.support.params import Params
+
+Of = ParamSpec("Of")
+Made = TypeVar("Made")
 
 
-def once(make: Callable) -> Callable:
+def once(make: Callable[Concatenate["Plan", Of], Made]) -> Callable[Concatenate["Plan", Of], Made]:
     """A method that makes the same only once for each plan: thousands of scales share their base model."""
 
     @wraps(make)
-    def remembered(plan: "Plan", *of):
-        key = make, *of
+    def remembered(plan: "Plan", *of: Of.args, **named: Of.kwargs) -> Made:
+        key = make, *of, *named.items()
         if key not in plan._made:
-            plan._made[key] = make(plan, *of)
-        return plan._made[key]
+            plan._made[key] = make(plan, *of, **named)
+        made: Made = plan._made[key]
+        return made
 
     return remembered
 
@@ -35,23 +41,27 @@ class Plan:
     classifier = once(base.classifier)
     samples = once(generating.samples)
     evaluated = generating.evaluated
-    paths = once(generating.paths)
+    trajectories = once(generating.trajectories)
     features = once(embedding.features)
     statistics = embedding.statistics
     neighbours = once(embedding.neighbours)
     postprocessor = once(postprocessing.postprocessor)
     postprocessed = postprocessing.postprocessed
     measures = measuring.measures
-    point_measures = measuring.point_measures
+    trajectory_measures = measuring.trajectory_measures
     cost = measuring.cost
 
     def __init__(self, study: Study):
         self.study = study
         self.artefacts: dict[str, Artefact] = {}
-        self._made: dict[tuple, object] = {}  # what `once` remembers
-        self._outside: dict[str, Callable] = {}  # address -> says what it lacks from outside, if anything
+        self._made: dict[tuple[Any, ...], Any] = {}  # what `once` remembers
+        self.asked = measuring.asked(study)
+        self._outside: dict[
+            str, Callable[[], str | None]
+        ] = {}  # address -> says what it lacks from outside, if anything
         self.targets = {name: self.table(name) for name in study.tables}
         self.targets |= {name: self.figure(name) for name in study.figures}
+        code.present().keep()
 
     def table(self, name: str) -> Artefact:
         """A table of the configuration."""
@@ -61,7 +71,7 @@ class Plan:
         """A figure of the configuration."""
         return self._target("figure", name, self.study.figures[name])
 
-    def _target(self, stage: str, name: str, spec: Spec) -> Artefact:
+    def _target(self, stage: str, name: str, spec: Any) -> Artefact:
         inputs, said = spec.needs(self)
         params = {"name": name, "spec": spec.plain(), **said}
         return self.add(Artefact(stage, name, params, inputs, f"{name}: {spec.title}"))
@@ -76,14 +86,16 @@ class Plan:
         return self.artefacts.setdefault(artefact.address, artefact)
 
     @once
-    def plain(self, section: str, name: str) -> dict:
+    def plain(self, section: str, name: str) -> Params:
         """An entry of a section of the configuration, as recipe parameters."""
-        return getattr(self.study, section)[name].plain()
+        plain: Params = getattr(self.study, section)[name].plain()
+        return plain
 
     @once
-    def facts(self, name: str):
+    def facts(self, name: str) -> Facts:
         """What is known of a dataset before it is made: shape, sizes of classes, digests of its raw files."""
-        return self.study.datasets[name].facts()
+        facts: Facts = self.study.datasets[name].facts()
+        return facts
 
     def at(self, address: str) -> Artefact:
         """The artefact at an address; KeyError with one sentence if the configuration does not lead to it."""

@@ -35,7 +35,7 @@ def postprocessor(plan: "Plan", name: str, arm: Arm, scale: float, seed: int) ->
     params = {
         "network": plan.plain("networks", spec.network),
         "shape": pool.inputs["denoiser"].params["shape"],
-        "rows": pool.params["classes"],
+        "class_rows": pool.params["classes"],
         "scales": list(scales),
         "n": experiment.pool.n,
         "training": spec.training.plain(),

@@ -1,30 +1,21 @@
 """Recipes and addresses: an artefact is known by the SHA-256 of how it is made."""
 
 import hashlib
-import json
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from guidance_study.config.facts import Facts
 from guidance_study.config.stages import STAGES, Stage
+from guidance_study.plan import code
+from guidance_study.support.text import canonical, shown
 
 KEY_LENGTH = 16  # hexadecimal digits of the key that stand in an address; the manifest holds the whole recipe
-
-
-def canonical(value) -> str:
-    """Canonical JSON of plain types: sorted keys, no spaces; NaN and infinity are errors."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
 
 def recipe_key(recipe: dict) -> str:
     """The SHA-256 of a recipe's canonical JSON, shortened to KEY_LENGTH digits."""
     return hashlib.sha256(canonical(recipe).encode()).hexdigest()[:KEY_LENGTH]
-
-
-def shown(scale: float) -> str:
-    """A scale in names and tables: short, and different for different scales."""
-    return f"{scale:g}" if float(f"{scale:g}") == scale else repr(scale)
 
 
 def listed(scales: Collection[float]) -> str:
@@ -61,9 +52,10 @@ class Artefact:
 
     @cached_property
     def recipe(self) -> dict:
-        """{stage, version, params, inputs}: what the key is the digest of, and what the manifest keeps."""
+        """{stage, code, params, inputs}: what the key is the digest of, and what the manifest keeps."""
         inputs = {role: artefact.address for role, artefact in self.inputs.items()}
-        return {"stage": self.stage, "version": self.spec.version, "params": self.params, "inputs": inputs}
+        revisions = code.present().revisions(self.stage, self.params)
+        return {"stage": self.stage, "code": revisions, "params": self.params, "inputs": inputs}
 
     @cached_property
     def key(self) -> str:

@@ -11,6 +11,7 @@ from guidance_study.config import seams
 from guidance_study.config.stages import STAGES
 from guidance_study.plan.recipes import Artefact
 from guidance_study.plan.sizes import expected_bytes, numbers, rows, width
+from guidance_study.support.params import Params
 
 GPU_FROM = 1e14  # floating-point operations from which a GPU is worth its queue: about an hour and a half of one core
 CPU_SPEED = 2e10  # operations a second of one core, sustained
@@ -26,7 +27,8 @@ PRETRAINED = 1e11  # operations an image of a pretrained network: DINOv2, the VA
 
 def mem_mb(artefact: Artefact, attempt: int = 1) -> int:
     """Megabytes of main memory."""
-    distances = 8 * artefact.params["manifold_n"] ** 2 / 1e6 if artefact.stage == "measures" else 0
+    sides = [metric.get("manifold_n", 0) for metric in artefact.params.get("metrics", [])]
+    distances = 8 * max(sides, default=0) ** 2 / 1e6
     needed = LIBRARIES[gpus(artefact)] + 2 * sum(map(_array_mb, _held(artefact))) + distances
     return attempt * ceil(needed / 500) * 500
 
@@ -34,7 +36,7 @@ def mem_mb(artefact: Artefact, attempt: int = 1) -> int:
 def runtime(artefact: Artefact, attempt: int = 1, shards: int = 1) -> int:
     """Minutes; with `shards` those of one of them."""
     gpu = gpus(artefact)
-    if artefact.spec.small:
+    if artefact.spec.small or artefact.params.get("of") in ("points", "trajectories"):
         seconds = 300 + _array_mb(artefact) / 10  # 10 MB a second, for a folder of images
     else:
         speed = GPU_SPEED[_precision(artefact)] if gpu else CPU_SPEED
@@ -48,17 +50,17 @@ def gpus(artefact: Artefact) -> int:
     return int(asks == "always" or (asks == "long" and operations(artefact) >= GPU_FROM))
 
 
-def processes(recipe: dict, devices: int) -> int:
+def processes(recipe: Params, devices: int) -> int:
     """Processes that a job with this recipe trains in, of as many as may be; 1 where it trains nothing."""
     training = recipe["params"].get("training") if STAGES[recipe["stage"]].trains else None
-    return min(devices, training["batch"]) if training else 1
+    return min(devices, training["batch_size"]) if training else 1
 
 
 def operations(artefact: Artefact) -> float:
     """Floating-point operations; a training step takes three times a forward pass."""
     params, inputs = artefact.params, artefact.inputs
     if training := params.get("training"):
-        return 3.0 * forward(artefact) * training["batch"] * training["steps"]
+        return 3.0 * forward(artefact) * float(training["batch_size"] * training["steps"])
     if artefact.stage in ("samples", "cost"):
         n = params["n"] if artefact.stage == "samples" else 2 * sum(params["batches"])
         return float(n) * _steps(artefact) * forward(inputs["denoiser"])
@@ -78,7 +80,7 @@ def forward(trained: Artefact) -> float:
     """Operations of a network's forward pass for one sample."""
     params = trained.params
     classes = (params["classes"],) if trained.stage == "classifier" else ()
-    return seams.parse("networks", params["network"]).operations(tuple(params["shape"]), *classes)
+    return float(seams.parse("networks", params["network"]).operations(tuple(params["shape"]), *classes))
 
 
 def _held(artefact: Artefact) -> list[Artefact]:
@@ -99,11 +101,11 @@ def _steps(artefact: Artefact) -> int:
     """Steps of a training; evaluations of the network for one sample, both branches of guidance counted."""
     params = artefact.params
     if params.get("training"):
-        return params["training"]["steps"]
+        return int(params["training"]["steps"])
     if "sampler" not in params:
         return 0
     return 2 * (seams.parse("processes.samplers", params["sampler"]).evaluations() or ADAPTIVE)
 
 
 def _precision(artefact: Artefact) -> str:
-    return (artefact.params.get("training") or {}).get("precision", "float32")
+    return str((artefact.params.get("training") or {}).get("precision", "float32"))

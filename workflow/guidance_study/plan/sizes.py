@@ -3,8 +3,9 @@
 from math import prod
 
 from guidance_study.config import seams
-from guidance_study.config.facts import UNKNOWN
+from guidance_study.config.facts import UNKNOWN, Facts
 from guidance_study.plan.recipes import Artefact
+from guidance_study.support.params import Params
 
 FLOAT32 = 4  # bytes
 GUESSED = {"train": 1300, "held_out": 50}  # images of a class in a folder that is not there yet: as ImageNet has
@@ -19,27 +20,33 @@ def rows(artefact: Artefact) -> int:
         return part_rows(images, artefact.params["part"]) if images.stage == "dataset" else rows(images)
     if artefact.stage in ("postprocessed", "neighbours"):
         return rows(artefact.inputs["samples"])
-    return artefact.params["n"] if artefact.stage == "samples" else 0
+    return int(artefact.params["n"]) if artefact.stage == "samples" else 0
 
 
 def part_rows(dataset: Artefact, part: str) -> int:
     """Samples of a part, train or held_out, of a dataset; of classes that nobody has counted yet a guess."""
-    counts = dataset.facts.train_counts if part == "train" else dataset.facts.held_out_counts
+    facts = _facts(dataset)
+    counts = facts.train_counts if part == "train" else facts.held_out_counts
     return sum(GUESSED[part] if n == UNKNOWN else n for n in counts)
+
+
+def _facts(dataset: Artefact) -> Facts:
+    assert dataset.facts is not None, f"'{dataset.address}' is no dataset"
+    return dataset.facts
 
 
 def shape(artefact: Artefact) -> tuple[int, ...]:
     """The shape of one sample of a dataset, or of generations."""
     if artefact.stage == "dataset":
-        return artefact.facts.shape
+        return _facts(artefact).shape
     if artefact.stage == "postprocessed":
         return shape(artefact.inputs["samples"])
     return tuple(artefact.inputs["denoiser"].params["shape"])
 
 
-def width(embedding: dict, images: Artefact) -> int:
+def width(embedding: Params, images: Artefact) -> int:
     """Numbers of the features of one sample in a neighbour space."""
-    return seams.parse("embeddings", embedding).numbers(shape(images))
+    return int(seams.parse("embeddings", embedding).numbers(shape(images)))
 
 
 def numbers(artefact: Artefact) -> int:

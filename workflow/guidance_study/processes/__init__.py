@@ -21,7 +21,9 @@ class Process(Kind):
     """How data become noise, and what a network learns of it: an entry of `processes`."""
 
     sampler: ClassVar[str]  # kind of its usual sampler, where none is named
-    discrete: ClassVar[bool] = False  # eps(x, t, label) at whole steps t of `abar`, as noisy classifiers and paths need
+    discrete: ClassVar[bool] = (
+        False  # eps(x, t, label) at whole steps t of `abar`, as noisy classifiers and trajectories need
+    )
     told: ClassVar[bool] = False  # its loss hands on what a network is told of augmentations
 
     def check(self, at: str) -> None:

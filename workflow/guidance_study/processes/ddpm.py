@@ -22,8 +22,10 @@ SMALLEST_ABAR = 1e-8  # below it, x_0 is noise divided by next to nothing
 class DDPM(Process):
     """Denoising diffusion (paper, Eqs. 1-3) with linear betas."""
 
+    renamed: ClassVar = {"steps": "timesteps"}
+
     kind: Literal["ddpm"]
-    steps: PositiveInt = Field(1000, description="diffusion steps T (our guess: DDPM's own)")
+    timesteps: PositiveInt = Field(1000, description="diffusion steps T (our guess: DDPM's own)")
     beta_start: float = Field(1e-4, gt=0, lt=1, description="first beta (our guess: DDPM's own)")
     beta_end: float = Field(0.02, gt=0, lt=1, description="last beta (our guess: DDPM's own)")
     prediction: Literal["eps", "v"] = Field(
@@ -40,11 +42,12 @@ class DDPM(Process):
                 f"configuration key '{at}.beta_end' has the value {self.beta_end}: it must be above beta_start,"
                 f" {self.beta_start}"
             )
-        rise = (self.beta_end - self.beta_start) / max(self.steps - 1, 1)
-        left = math.prod(1 - (self.beta_start + i * rise) for i in range(self.steps))
+        rise = (self.beta_end - self.beta_start) / max(self.timesteps - 1, 1)
+        left = math.prod(1 - (self.beta_start + i * rise) for i in range(self.timesteps))
         if left < SMALLEST_ABAR:
             raise ValueError(
-                f"configuration key '{at}.beta_end' has the value {self.beta_end}: with {self.steps} steps the signal"
+                f"configuration key '{at}.beta_end' has the value {self.beta_end}: with {self.timesteps} timesteps the"
+                f" signal"
                 f" left at the end, abar = {left:.1e}, must be at least {SMALLEST_ABAR:.0e}"
             )
 
@@ -53,7 +56,7 @@ class DDPM(Process):
         """abar_t of q(x_t | x_0) = N(sqrt(abar_t) x_0, (1 - abar_t) I), (T,) float64."""
         import torch
 
-        betas = torch.linspace(self.beta_start, self.beta_end, self.steps, dtype=torch.float64)
+        betas = torch.linspace(self.beta_start, self.beta_end, self.timesteps, dtype=torch.float64)
         return torch.cumprod(1 - betas, 0)
 
     def signal(self, t: float) -> float:
@@ -67,11 +70,11 @@ class DDPM(Process):
 
     def times(self, draw: "np.random.Generator", batch: int) -> "np.ndarray":
         """Diffusion steps to train at, uniform in [0, T), (batch,) int64."""
-        return draw.integers(self.steps, size=batch)
+        return draw.integers(self.timesteps, size=batch)
 
     def time(self, t: "Tensor") -> "Tensor":
         """The network's time of a diffusion step: (N,) float32 in [0, 1000), whatever T is."""
-        return t.float() * (1000 / self.steps)
+        return t.float() * (1000 / self.timesteps)
 
     @cached_property
     def _on(self) -> dict:

@@ -7,7 +7,7 @@ from torch.nn.functional import cross_entropy
 
 from guidance_study.config import seams
 from guidance_study.execution.job import Job
-from guidance_study.metrics.labels import accuracy
+from guidance_study.metrics.accuracy import accuracy
 from guidance_study.networks.models import features, placed, predicted, save_weights, set_up
 from guidance_study.support.randomness import generator, torch_seed
 from guidance_study.training.loop import fit
@@ -27,14 +27,14 @@ def make(job: Job) -> None:
     labels = torch.from_numpy(np.load(folder / "train_labels.npy")).to(device)
 
     def draws(step: int) -> tuple[Tensor, ...]:
-        draw, batch = generator(params["seed"], purpose, step), params["training"]["batch"]
+        draw, batch = generator(params["seed"], purpose, step), params["training"]["batch_size"]
         drawn = [draw.integers(len(data), size=batch)]
         if process is not None:
             drawn += [process.times(draw, batch), draw.standard_normal((batch, *data.shape[1:]), dtype=np.float32)]
         return tuple(map(torch.from_numpy, drawn))
 
     def loss(rows: Tensor, t: Tensor | None = None, noise: Tensor | None = None) -> Tensor:
-        if t is None:
+        if process is None or t is None or noise is None:
             return cross_entropy(network(data[rows]), labels[rows])
         return cross_entropy(network(process.noised(data[rows], t, noise), process.time(t)), labels[rows])
 

@@ -25,7 +25,7 @@ def make(job: Job) -> None:
     set_up()
     spec = seams.parse("networks", params["network"])
     with torch_seed(params["seed"], PURPOSE + "/weights"):
-        network = spec.build(tuple(params["shape"]), params["rows"])
+        network = spec.build(tuple(params["shape"]), params["class_rows"])
     if params["weights"] is not None:
         state, losses = loaded(spec, network, Weights(**params["weights"])), torch.zeros(0)
     else:
@@ -45,7 +45,7 @@ def loaded(spec: Network, network: nn.Module, weights: Weights) -> dict[str, Ten
     return filled(network, state, path, type(network).__name__).state_dict()
 
 
-def train(job: Job, network) -> tuple[dict[str, Tensor], Tensor]:
+def train(job: Job, network: nn.Module) -> tuple[dict[str, Tensor], Tensor]:
     """The EMA weights and the losses of Eq. (2), or of its kin in the process."""
     params, device = job.params, next(network.parameters()).device
     process = seams.parse("processes", params["process"])
@@ -56,7 +56,7 @@ def train(job: Job, network) -> tuple[dict[str, Tensor], Tensor]:
     dropped = params["class_dropout"] is not None
 
     def draws(step: int) -> tuple[Tensor, ...]:
-        draw, batch = generator(params["seed"], PURPOSE, step), params["training"]["batch"]
+        draw, batch = generator(params["seed"], PURPOSE, step), params["training"]["batch_size"]
         rows, t = draw.integers(len(images), size=batch), process.times(draw, batch)
         noise = draw.standard_normal((batch, *images.shape[1:]), dtype=np.float32)
         free = draw.random(batch) < params["class_dropout"] if dropped else np.zeros(batch, dtype=bool)
@@ -70,10 +70,12 @@ def train(job: Job, network) -> tuple[dict[str, Tensor], Tensor]:
         x0 = chosen if resident is None else resident[chosen]
         if params["flip"]:
             x0 = torch.where(mirrored.reshape(-1, 1, 1, 1), x0.flip(-1), x0)
-        told = ()
+        told: tuple[Tensor, ...] = ()
         if params["augment"]:
             x0, told = augment.apply(x0, moves), (augment.told(moves),)
-        label = torch.where(free, params["rows"] - 1, labels[rows]) if dropped else None  # the last row: "no class"
+        label = (
+            torch.where(free, params["class_rows"] - 1, labels[rows]) if dropped else None
+        )  # the last row: "no class"
         return process.loss(model, x0, label, t, noise, *told)
 
     return fit(

@@ -23,7 +23,7 @@ from guidance_study.guidance import Batch, Guidance
 from guidance_study.guidance import Model as Denoiser
 from guidance_study.networks.models import batches, exported, load_classifier, load_flow, load_network, set_up
 from guidance_study.plan.plan import Plan
-from guidance_study.plan.recipes import Artefact, shown
+from guidance_study.plan.recipes import Artefact
 from guidance_study.processes import Process
 from guidance_study.processes.rectified_flow import velocity
 from guidance_study.processes.samplers import Guided, Sampler
@@ -33,6 +33,7 @@ from guidance_study.store.artefacts import RESULTS, Store
 from guidance_study.support.errors import StudyError
 from guidance_study.support.randomness import Draws
 from guidance_study.support.settings import BASE
+from guidance_study.support.text import shown
 
 TRAINING = tuple(name for name, stage in STAGES.items() if stage.trains)
 Labels = int | Sequence[int] | Tensor | None  # the class of every sample, or of each; None: classes in turn
@@ -61,7 +62,10 @@ class Flow:
     def postprocess(self, samples: Tensor, label: Labels = None) -> Tensor:
         """Generations (n, *shape) of these classes at the end of the flow, (n, *shape) float32 on the CPU."""
         device = next(self.network.parameters()).device
-        labels, field = _labels(len(samples), label, self.params["rows"]), velocity(self.network, self.output_scale)
+        labels, field = (
+            _labels(len(samples), label, self.params["class_rows"]),
+            velocity(self.network, self.output_scale),
+        )
         tolerances, moved = (self.solver["rtol"], self.solver["atol"]), []
         for a, b in batches(len(samples), self.solver["block"]):
             with torch.no_grad():
@@ -104,7 +108,7 @@ class Model:
         for part in self.parts.values():
             if isinstance(part, Classifier):
                 return part.params["classes"]
-        rows, dropout = self.params["rows"], self.params["class_dropout"]
+        rows, dropout = self.params["class_rows"], self.params["class_dropout"]
         return rows - seams.parse("networks", self.params["network"]).null_rows(dropout) if rows else 0
 
     def sample(self, n: int, *, scale: float = 1.0, label: Labels = None, seed: int = 0) -> Tensor:
@@ -130,7 +134,7 @@ class Model:
 
     def denoiser(self) -> Denoiser:
         """The model m(x, t, label) as a guidance rule sees it."""
-        return Denoiser(self.process.denoiser(self.network), null_label(self.params["rows"]))
+        return Denoiser(self.process.denoiser(self.network), null_label(self.params["class_rows"]))
 
 
 def _labels(n: int, label: Labels, classes: int) -> Tensor:

@@ -9,7 +9,7 @@ from guidance_study.execution.sharding import Work, rows
 from guidance_study.networks.models import batches, load_flow, set_up
 from guidance_study.processes.rectified_flow import velocity
 from guidance_study.processes.samplers.dopri5 import solve
-from guidance_study.store.rows import shares
+from guidance_study.store.rows import scale_of
 
 
 def work(job: Job) -> Work:
@@ -17,7 +17,7 @@ def work(job: Job) -> Work:
     device, solver, source = set_up(), job.params["solver"], job.inputs["samples"]
     start = np.load(source.path / "samples.npy", mmap_mode="r")
     labels = np.load(source.path / "labels.npy")
-    of = shares(source.params["scales"], source.params["n"])
+    of = scale_of(source.params)
     units = [
         (int(mine[a]), int(mine[a]) + b - a, role)
         for scale, role in zip(source.params["scales"], job.params["flows"], strict=True)

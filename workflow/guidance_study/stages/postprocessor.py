@@ -34,14 +34,14 @@ def make(job: Job) -> None:
     index = np.load(job.inputs["neighbours"].path / "index.npy")[mine]
     scale = target_rms(start, real, index)
     with torch_seed(params["seed"], PURPOSE + "/weights"):
-        network = seams.parse("networks", params["network"]).build(tuple(params["shape"]), params["rows"])
+        network = seams.parse("networks", params["network"]).build(tuple(params["shape"]), params["class_rows"])
     network = placed(network)
     velocity = rectified_flow.velocity(network, scale)
     start, real, index = (torch.from_numpy(a).to(device) for a in (start, real, index))
     labels = torch.from_numpy(np.load(pool.path / "labels.npy")[mine]).to(device)
 
     def draws(step: int) -> tuple[Tensor, ...]:
-        draw, batch = generator(params["seed"], PURPOSE, step), params["training"]["batch"]
+        draw, batch = generator(params["seed"], PURPOSE, step), params["training"]["batch_size"]
         rows, which = draw.integers(len(start), size=batch), draw.integers(index.shape[1], size=batch)
         return tuple(torch.from_numpy(a) for a in (rows, which, draw.random(batch, dtype=np.float32)))
 

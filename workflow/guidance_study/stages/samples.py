@@ -35,7 +35,7 @@ def load_denoiser(source: Input) -> tuple[Model, Process]:
     """The model of a `denoiser` artefact, and its process."""
     params = source.params
     process = seams.parse("processes", params["process"])
-    return Model(process.denoiser(load_network(source)), null_label(params["rows"])), process
+    return Model(process.denoiser(load_network(source)), null_label(params["class_rows"])), process
 
 
 def null_label(rows: int) -> int | None:

@@ -9,14 +9,21 @@ from guidance_study.plan.plan import Plan
 from guidance_study.plan.recipes import Artefact, recipe_key
 from guidance_study.plan.sizes import expected_bytes, readable
 from guidance_study.store.artefacts import Store
+from guidance_study.store.stale import stale
 from guidance_study.support.errors import StudyError
 
 
 def status(plan: Plan, targets: list[str], results: Path) -> Iterator[str]:
     """A line for each artefact of the targets, in order of making; then jobs, sizes, what is missing, and counts."""
-    store, states, lacking, size = Store(results), {}, {}, 0
-    for artefact in plan.ancestors(targets):
+    store, size = Store(results), 0
+    states: dict[str, str] = {}  # of each artefact
+    lacking: dict[str, int] = {}  # what is missing -> artefacts that lack it
+    artefacts = plan.ancestors(targets)
+    old = stale(store, [a.address for a in artefacts])
+    for artefact in artefacts:
         state, why = _state(plan, artefact, store, states)
+        if state == "exists" and artefact.address in old:
+            state, why = "stale", old[artefact.address]
         states[artefact.address] = state
         if state == "missing":
             lacking[why] = lacking.get(why, 0) + 1
@@ -30,7 +37,8 @@ def status(plan: Plan, targets: list[str], results: Path) -> Iterator[str]:
         yield f"jobs: {listed}; arrays of about {readable(size)}" if size >= 10**6 else f"jobs: {listed}"
     for why, n in lacking.items():
         yield f"missing for {n} job{'s' if n > 1 else ''}: {why}"
-    yield ", ".join(f"{counts[state]} {state}" for state in ("exists", "to make", "missing", "blocked"))
+    shown = ("exists", "to make", "missing", "blocked", *(["stale"] if counts["stale"] else []))
+    yield ", ".join(f"{counts[state]} {state}" for state in shown)
 
 
 def _state(plan: Plan, artefact: Artefact, store: Store, states: dict[str, str]) -> tuple[str, str]:
@@ -93,7 +101,8 @@ def lineage(named: str, results: Path) -> Iterator[str]:
         seconds += run["seconds"]
         hardware = run["hardware"]
         yield f"{address}"
-        yield f"  stage    {recipe['stage']}, version {recipe['version']}"
+        yield f"  stage    {recipe['stage']}"
+        yield from (f"  code     {unit}: {revision}" for unit, revision in recipe["code"].items())
         yield from (
             f"  {name:8} {value}" for name, value in recipe["params"].items() if name not in ("sources", "settings")
         )

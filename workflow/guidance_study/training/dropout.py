@@ -30,7 +30,7 @@ def keyed(
     if not layers:
         return draws, loss
     for layer in layers:
-        layer.forward = partial(_dropped, layer)
+        layer.forward = partial(_dropped, layer)  # type: ignore[method-assign]  # torch calls the instance's own
 
     def with_keys(step: int) -> tuple[Tensor, ...]:
         draw = generator(seed, f"{purpose}/dropout", step)
@@ -57,7 +57,10 @@ def kept(keys: Tensor, x: Tensor, p: float) -> Tensor:
 
 
 def _dropped(layer: nn.Dropout, x: Tensor) -> Tensor:
-    return x * kept(layer.keys, x, layer.p) / (1 - layer.p) if layer.training else x
+    if not layer.training:
+        return x
+    assert isinstance(layer.keys, Tensor)
+    return x * kept(layer.keys, x, layer.p) / (1 - layer.p)
 
 
 def _mixed(n: int, device: torch.device) -> Tensor:

@@ -20,10 +20,10 @@ from torch import Tensor, nn
 
 from guidance_study.execution.devices import undivided
 from guidance_study.execution.distributed import Group, joined
-from guidance_study.plan.recipes import canonical
 from guidance_study.support.errors import StudyError
 from guidance_study.support.progress import log, track
 from guidance_study.support.settings import setting
+from guidance_study.support.text import canonical
 from guidance_study.training import checkpoints
 from guidance_study.training.dropout import Draws, keyed
 
@@ -45,7 +45,7 @@ def learning_rate(step: int, training: dict) -> float:
     warmup = training["warmup"]
     if step < warmup:
         return training["lr"] * (step + 1) / warmup
-    if training["schedule"] == "constant":
+    if training["lr_schedule"] == "constant":
         return training["lr"]
     return training["lr"] * 0.5 * (1 + math.cos(math.pi * (step - warmup) / (training["steps"] - warmup)))
 
@@ -68,7 +68,7 @@ def fit(network: nn.Module, draws: Draws, loss: Callable[..., Tensor], training:
         network.compile(mode=mode)
     device = next(network.parameters()).device
     with joined(device) as group, _stop_signals() as asked, undivided("a step's batch", "training.micro_batch"):
-        draws, loss = keyed(network, draws, loss, batch=training["batch"], seed=seed, purpose=purpose)
+        draws, loss = keyed(network, draws, loss, batch=training["batch_size"], seed=seed, purpose=purpose)
         run = _Run(network, loss, training, checkpoints, belonging(network, training, seed, purpose), group)
         _go(run, draws, asked, purpose)
         network.eval()
@@ -153,11 +153,11 @@ class _Run:
         self.network, self.loss, self.training, self.folder = network, loss, training, checkpoints
         self.belongs, self.group = belongs, group
         self.good: Path | None = None  # the checkpoint last read or written
-        self.parameters = [p for p in network.parameters() if p.requires_grad]
+        self.parameters: list[Tensor] = [p for p in network.parameters() if p.requires_grad]
         kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[training["optimizer"]]
         decay = {"weight_decay": training["weight_decay"]} if training["optimizer"] == "adamw" else {}
         self.optimizer = kind(self.parameters, lr=training["lr"], fused=True, **decay)
-        self.average = [p.detach().clone() for p in self.parameters] if training["ema"] is not None else None
+        self.average = [p.detach().clone() for p in self.parameters] if training["ema_decay"] is not None else None
         self.device = self.parameters[0].device
         self.losses = torch.full((training["steps"],), math.nan, device=self.device)
 
@@ -166,18 +166,18 @@ class _Run:
             group["lr"] = learning_rate(step, self.training)
         value = self.backward(tensors)
         self.group.add_up([value, *(p.grad for p in self.parameters if p.grad is not None)])
-        if self.training["clip"] is not None:
-            nn.utils.clip_grad_norm_(self.parameters, self.training["clip"])
+        if self.training["grad_clip"] is not None:
+            nn.utils.clip_grad_norm_(self.parameters, self.training["grad_clip"])
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self.losses[step] = value
         if self.average is not None:
             with torch.no_grad():
-                torch._foreach_lerp_(self.average, self.parameters, 1 - ema_decay(step, self.training["ema"]))
+                torch._foreach_lerp_(self.average, self.parameters, 1 - ema_decay(step, self.training["ema_decay"]))
 
     def backward(self, tensors: tuple[Tensor, ...]) -> Tensor:
         """This process's part of the mean loss over the whole batch, and of its gradients, by micro-batches."""
-        batch = self.training["batch"]
+        batch = self.training["batch_size"]
         size = self.training["micro_batch"] or batch
         total = torch.zeros((), device=self.device)
         for part in zip(*(tensor.split(size) for tensor in tensors), strict=True):

@@ -4,7 +4,9 @@ A package, since modules of this room are kinds, which the plan imports without 
 """
 
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 
@@ -20,13 +22,15 @@ CLASS_COLOURS = (
 REAL = "#B8B8B8"  # real data behind generations
 WRONG = "#D50000"  # what the evaluator finds to be of another class
 
-SETTINGS = {
+SETTINGS: dict[Any, Any] = {
     "font.size": 8, "axes.titlesize": 9, "axes.labelsize": 8, "figure.titlesize": 10,
     "axes.spines.top": False, "axes.spines.right": False, "pdf.fonttype": 42, "savefig.dpi": 200,
 }  # fmt: skip
 
 
-def figure(rows: int, columns: int, width: float, height: float, widths=None) -> tuple[Figure, list[list[plt.Axes]]]:
+def figure(
+    rows: int, columns: int, width: float, height: float, widths: Sequence[float] | None = None
+) -> tuple[Figure, list[list[plt.Axes]]]:
     """A figure of rows x columns panels, in inches, without overlaps; `widths` are the columns', relatively."""
     plt.rcParams.update(SETTINGS)
     drawn, axes = plt.subplots(

@@ -15,9 +15,9 @@ from guidance_study.config import seams
 from guidance_study.config.stages import STAGES
 from guidance_study.execution import devices
 from guidance_study.execution.job import Input, Job
-from guidance_study.plan.recipes import canonical
 from guidance_study.support.errors import StudyError
 from guidance_study.support.settings import SETTINGS, setting
+from guidance_study.support.text import canonical
 
 WEIGHTS = "weights.safetensors"  # of an artefact
 ABOUT = "guidance_study"  # the key of such a file's metadata
@@ -75,7 +75,8 @@ def state_of(source: Input) -> dict[str, Tensor]:
 def placed(network: nn.Module) -> nn.Module:
     """The network on the device of the run; convolutions channels-last, the layout that their fast kernels want."""
     images = any(p.ndim == 4 for p in network.parameters())
-    return network.to(device(), memory_format=torch.channels_last if images else torch.preserve_format)
+    layout = torch.channels_last if images else torch.preserve_format
+    return network.to(device(), memory_format=layout)  # type: ignore[call-overload]  # torch's stubs leave it out
 
 
 def frozen(network: nn.Module, state: dict[str, Tensor]) -> nn.Module:
@@ -104,13 +105,13 @@ def load_flow(source: Input) -> tuple[nn.Module, float]:
 
 
 def _built(params: dict) -> nn.Module:
-    return seams.parse("networks", params["network"]).build(tuple(params["shape"]), params["rows"])
+    return seams.parse("networks", params["network"]).build(tuple(params["shape"]), params["class_rows"])
 
 
 def batches(n: int, size: int | None = None, most: int | None = None) -> Iterator[tuple[int, int]]:
     """Ranges (first, last) that cover 0..n-1; `size` defaults to the run's inference batch, at most `most`."""
-    size = size or min(setting("batch", 2048), most or n or 1)
-    return ((first, min(first + size, n)) for first in range(0, n, size))
+    step = size or min(setting("inference_batch", 2048), most or n or 1)
+    return ((first, min(first + step, n)) for first in range(0, n, step))
 
 
 def _apply(function, samples: np.ndarray) -> np.ndarray:
@@ -128,4 +129,5 @@ def features(network: nn.Module, samples: np.ndarray) -> np.ndarray:
 
 def predicted(network: nn.Module, seen: np.ndarray) -> np.ndarray:
     """Predicted classes (N,) int64 of a clean classifier from the `features` that it saw."""
-    return _apply(lambda x: network.head(x).argmax(1), seen)
+    head = network.get_submodule("head")
+    return _apply(lambda x: head(x).argmax(1), seen)

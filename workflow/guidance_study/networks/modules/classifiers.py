@@ -108,12 +108,14 @@ class CNNClassifier(Classifier):
         super().__init__(noisy)
         width, (height, breadth) = shape[0], shape[1:]
         self.levels = nn.ModuleList()
+        widths: list[int] = []
         while not self.levels or max(height, breadth) > 4:
             stride = 2 if self.levels else 1
             out = channels * min(2 ** len(self.levels), 4)
             self.levels.append(ConvLevel(width, out, stride))
+            widths.append(out)
             width, height, breadth = out, -(-height // stride), -(-breadth // stride)
-        self.time = TimeCondition([level.width for level in self.levels]) if noisy else None
+        self.time = TimeCondition(widths) if noisy else None
         self.hidden = nn.Linear(width * height * breadth, features)
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(features, classes)

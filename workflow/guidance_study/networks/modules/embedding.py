@@ -30,6 +30,8 @@ class FourierFeatures(nn.Module):
     with the weights.
     """
 
+    matrix: Tensor
+
     def __init__(self, dim_in: int, count: int, sigma: float):
         super().__init__()
         self.register_buffer("matrix", torch.randn(count, dim_in) * sigma)

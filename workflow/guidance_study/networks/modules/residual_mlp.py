@@ -47,11 +47,12 @@ class ResidualMLP(nn.Module):
         self.condition = nn.Linear(self.embedding, blocks * inner)  # every c_b at once: one product, not B
         self.norms = nn.ModuleList(nn.LayerNorm(width, elementwise_affine=False) for _ in range(blocks))
         self.expand = nn.ModuleList(nn.Linear(width, inner, bias=False) for _ in range(blocks))
-        self.project = nn.ModuleList(nn.Linear(inner, width) for _ in range(blocks))
+        projections = [nn.Linear(inner, width) for _ in range(blocks)]
+        self.project = nn.ModuleList(projections)
         self.norm = nn.LayerNorm(width)
         self.output = nn.Linear(width, size)
         with torch.no_grad():
-            for layer in self.project:  # blocks start close to the identity: trains faster than the default
+            for layer in projections:  # blocks start close to the identity: trains faster than the default
                 layer.weight.mul_(0.1)
                 layer.bias.zero_()
             if zero_init:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import TypeVar
 
 import torch
 from guidance_study.networks.modules.embedding import check_label
@@ -20,8 +21,10 @@ SKIP_SCALE = math.sqrt(0.5)  # of a sum of two branches, so that it keeps their 
 LAST_GAIN = 1e-5  # of the convolution that ends a branch: it starts as almost nothing
 ATTENTION_GAIN = math.sqrt(0.2)
 
+Layer = TypeVar("Layer", nn.Linear, nn.Conv2d, Conv3x3)
 
-def initialised(layer: nn.Module, gain: float = 1.0) -> nn.Module:
+
+def initialised(layer: Layer, gain: float = 1.0) -> Layer:
     """The convolution or linear layer with weights from U(-a, a), a = gain sqrt(6 / (fan_in + fan_out)), bias 0."""
     nn.init.xavier_uniform_(layer.weight, gain)
     if layer.bias is not None:
@@ -83,10 +86,8 @@ class UNetBlock(nn.Module):
         self.norm1 = group_norm(out_channels)
         self.dropout = nn.Dropout(dropout)
         self.conv1 = initialised(Conv3x3(out_channels, out_channels), LAST_GAIN)
-        if channels != out_channels or resample:
-            self.skip = initialised(nn.Conv2d(channels, out_channels, 1))
-        else:
-            self.skip = None
+        changed = channels != out_channels or resample is not None
+        self.skip = initialised(nn.Conv2d(channels, out_channels, 1)) if changed else None
         self.attention = attention
         if attention:
             self.norm2 = group_norm(out_channels)
@@ -108,6 +109,7 @@ class UNetBlock(nn.Module):
         # layout. q, k and v are taken apart in the weights, the smaller of the two.
         channels = y.shape[1]
         weight = self.qkv.weight.view(channels, 3, channels).transpose(0, 1).flatten(0, 1)  # (3C, C)
+        assert self.qkv.bias is not None
         bias = self.qkv.bias.view(channels, 3).T.flatten()
         tokens = self.norm2(y).flatten(2).transpose(1, 2)  # (N, L, C)
         q, k, v = F.linear(tokens, weight, bias)[:, None].chunk(3, dim=3)  # each (N, 1, L, C)
@@ -208,7 +210,7 @@ class SongUNet(nn.Module):
     def _embed(self, time: Tensor, label: Tensor | None, augment: Tensor | None) -> Tensor:
         """silu(W1 silu(W0 (noise + class + augmentation))), (N, embedding); "no class" is an all-zero one-hot."""
         embedding = noise_embedding(time, self.model_channels)
-        if self.map_label is not None:
+        if self.map_label is not None and label is not None:
             one_hot = F.one_hot(label, self.rows)[:, :-1].to(embedding.dtype)
             embedding = embedding + self.map_label(one_hot * math.sqrt(self.rows - 1))
         if augment is not None:

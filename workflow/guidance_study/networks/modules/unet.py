@@ -7,6 +7,7 @@ those of the many works that build on it, load by name.
 from __future__ import annotations
 
 import math
+from typing import TypeVar
 
 import torch
 from guidance_study.networks.modules.embedding import check_label, timestep_embedding
@@ -14,6 +15,8 @@ from guidance_study.networks.modules.layers import Float32GroupNorm
 from guidance_study.networks.modules.winograd import Conv3x3
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+Module = TypeVar("Module", bound=nn.Module)
 
 
 class GroupNorm32(Float32GroupNorm):
@@ -29,7 +32,7 @@ class GroupNorm32(Float32GroupNorm):
         super().__init__(math.gcd(channels, max(1, channels // 4)) if groups == channels else groups, channels)
 
 
-def zeroed(module: nn.Module) -> nn.Module:
+def zeroed(module: Module) -> Module:
     """The module, its parameters set to zero: a branch that ends in it starts as nothing."""
     for parameter in module.parameters():
         nn.init.zeros_(parameter)
@@ -121,7 +124,7 @@ class AttentionBlock(nn.Module):
 class TimestepEmbedSequential(nn.Sequential):
     """Layers in a row; the residual blocks among them are given the embedding too."""
 
-    def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
+    def forward(self, x: Tensor, embedding: Tensor) -> Tensor:  # type: ignore[override]  # a second argument
         for layer in self:
             x = layer(x, embedding) if isinstance(layer, ResBlock) else layer(x)
         return x
@@ -172,7 +175,7 @@ class UNetModel(nn.Module):
         skips = [channels]  # channels of what each input block hands across to its output block
         for level, width in enumerate(widths):
             for _ in range(num_res_blocks):
-                layers = [residual(channels, width)]
+                layers: list[nn.Module] = [residual(channels, width)]
                 channels = width
                 if 2**level in attention_resolutions:
                     layers.append(attention(channels))

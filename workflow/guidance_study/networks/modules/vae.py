@@ -133,7 +133,8 @@ def encoder_state(state: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def sizes(state: dict[str, Tensor]) -> dict:
     """The arguments of PosteriorMean for these weights; Stable Diffusion's where they do not tell."""
-    widths, blocks = [], 0
+    widths: list[int] = []
+    blocks = 0
     while (key := f"encoder.down_blocks.{len(widths)}.resnets.0.conv1.weight") in state:
         widths.append(len(state[key]))
     while f"encoder.down_blocks.0.resnets.{blocks}.conv1.weight" in state:

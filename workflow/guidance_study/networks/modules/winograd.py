@@ -2,10 +2,13 @@
 
 A tile of 4 x 4 outputs is Y = A^T [(G g G^T) * (B^T d B)] A, with g the kernel, d the 6 x 6 inputs under the tile
 and * elementwise: 36 products instead of 144, and over all channels and tiles these are 36 matrix products. On a
-CPU, where the products' arithmetic is the cost, forward and backward become up to twice as fast.
+CPU, where the products' arithmetic is the cost, forward and backward become up to twice as fast; where AVX-512 has
+made it cheap, moving the tiles costs what they save, and the convolution stays direct (docs/benchmarks.md).
 """
 
 from __future__ import annotations
+
+import os
 
 import torch
 from torch import Tensor, nn
@@ -13,8 +16,28 @@ from torch.nn import functional as F
 
 TILE, KERNEL = 4, 3
 SPAN = TILE + KERNEL - 1  # inputs under a tile, along one side
-POINTS = (0, 5 / 8, -5 / 8, 3 / 2, -3 / 2)  # and infinity; with these the rounding is that of the direct sum
+POINTS = (0, 5 / 8, -5 / 8, 3 / 2, -3 / 2)  # and infinity; with the usual 1 and 2 the rounding is twice as large
 CHUNK = 1 << 21  # numbers transformed at a time: 8 MiB, so that caches and memory hold them
+BELOW_AVX512 = ("SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX2_VNNI_2")  # of oneDNN's names; all others are above
+
+
+def has_avx512() -> bool:
+    """Whether both of torch's own kernels (the processor's set, or ATEN_CPU_CAPABILITY) and oneDNN's use AVX-512."""
+    limit = os.environ.get("ONEDNN_MAX_CPU_ISA") or os.environ.get("DNNL_MAX_CPU_ISA") or ""
+    return torch.backends.cpu.get_cpu_capability() == "AVX512" and limit.upper() not in BELOW_AVX512
+
+
+AVX512 = has_avx512()  # once, as both libraries read it
+
+
+def tiles_pay(avx512: bool, channels: int, out_channels: int, pixels: int) -> bool:
+    """Whether a layer is tiled on a CPU: without AVX-512, between many channels, over more than a few pixels.
+
+    The fewer numbers an instruction takes, the more a product saved is worth: with AVX2 tiles are faster, with
+    SSE4.1 several times. So one rule serves every set below AVX-512, unknown ones too. It follows from the set and
+    the shape alone, never from a clock: the same layer runs the same way each time, and no recipe needs to tell.
+    """
+    return not avx512 and min(channels, out_channels) >= 128 and pixels >= 64
 
 
 def _evaluation(coefficients: int) -> Tensor:
@@ -32,16 +55,16 @@ B_T = torch.linalg.inv(_evaluation(SPAN)).T.float().contiguous()  # (SPAN, SPAN)
 
 class Conv3x3(nn.Conv2d):
     """nn.Conv2d with a 3 x 3 kernel and padding 1, by Winograd's tiles where these are faster: on a CPU in float32,
-    between many channels and over more than a few pixels. The results differ by rounding alone.
+    where `tiles_pay`. The results differ by rounding alone.
     """
 
     def __init__(self, channels: int, out_channels: int):
         super().__init__(channels, out_channels, KERNEL, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        wide = min(self.in_channels, self.out_channels) >= 128 and x.shape[2] * x.shape[3] >= 64
         plain = x.dtype == self.weight.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
-        if wide and plain and x.device.type == "cpu":
+        pay = tiles_pay(AVX512, self.in_channels, self.out_channels, x.shape[2] * x.shape[3])
+        if pay and plain and x.device.type == "cpu":
             return tiled_convolution(x, self.weight, self.bias)
         return super().forward(x)
 

@@ -42,7 +42,7 @@ class Sampler(Kind):
     """How a guided model turns noise into data.
 
     `fits`: the processes that it is written for, and whatever is derived from them; `process` below is one of them. A
-    sampler whose states can be recorded, for `paths`, also has `times(process)` and `path(...)`, as DDIM has.
+    sampler whose states can be recorded, for `trajectories`, also has `times(process)` and `path(...)`, as DDIM has.
     """
 
     fits: ClassVar[tuple[type[Process], ...]]
@@ -65,5 +65,5 @@ class Sampler(Kind):
 
 
 def frame_times(params: dict) -> list[int]:
-    """The time of each recorded frame of a `paths` recipe: those of its sampler's states."""
+    """The time of each recorded frame of a `trajectories` recipe: those of its sampler's states."""
     return parse("processes.samplers", params["sampler"]).times(parse("processes", params["process"]))

@@ -20,16 +20,18 @@ if TYPE_CHECKING:
 class DDIM(Sampler):
     """How a DDPM is sampled without fresh noise: DDIM with eta = 0 (Song et al. 2021)."""
 
+    renamed: ClassVar = {"clip": "clip_x0"}
+
     kind: Literal["ddim"]
     steps: PositiveInt = Field(50, description="sampling steps, one guided evaluation each (our guess)")
-    clip: bool = Field(False, description="clip the predicted x_0 to [-1, 1] at every step (our guess)")
+    clip_x0: bool = Field(False, description="clip the predicted x_0 to [-1, 1] at every step (our guess)")
     fits: ClassVar = (DDPM,)
 
     def check(self, at: str, name: str, process: DDPM) -> None:
         """No more steps than the process has."""
-        if self.steps > process.steps:
+        if self.steps > process.timesteps:
             raise ValueError(
-                f"configuration key '{at}.steps' has the value {self.steps}: at most {process.steps}, the steps of"
+                f"configuration key '{at}.steps' has the value {self.steps}: at most {process.timesteps}, the steps of"
                 f" process '{name}'"
             )
 
@@ -39,7 +41,7 @@ class DDIM(Sampler):
 
     def times(self, process: DDPM) -> list[int]:
         """Diffusion steps of a path's states: `steps` from T - 1 down to 0, evenly spaced, then -1 for x_0."""
-        first, gaps = process.steps - 1, max(self.steps - 1, 1)
+        first, gaps = process.timesteps - 1, max(self.steps - 1, 1)
         return [*(round(first * (1 - i / gaps)) for i in range(self.steps)), -1]
 
     def variance(self, abar: float, before: float) -> float:
@@ -51,7 +53,7 @@ class DDIM(Sampler):
     ) -> "Iterator[tuple[int, Tensor]]":
         """The reverse trajectory from x ~ N(0, I): (diffusion step reached, x), ending with (-1, x_0).
 
-        `clip` keeps the predicted x_0 in [-1, 1].
+        `clip_x0` keeps the predicted x_0 in [-1, 1].
         """
         import torch
 
@@ -61,7 +63,7 @@ class DDIM(Sampler):
                 x, torch.full((len(x),), t, device=x.device), label, Step(process, i, self.steps, t, following)
             )
             x0 = (x - (1 - abar) ** 0.5 * predicted) / abar**0.5
-            if self.clip:
+            if self.clip_x0:
                 x0 = x0.clamp(-1, 1)
                 predicted = (x - abar**0.5 * x0) / (1 - abar) ** 0.5
             variance = self.variance(abar, before)

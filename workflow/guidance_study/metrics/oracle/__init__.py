@@ -5,6 +5,7 @@ components at once are one matrix product: log(w_k N_k(x)) is linear in the feat
 Everything is float64; x (N, d), labels (N,) int64, `abar` a float: 1 is clean data.
 """
 
+from collections.abc import Callable
 from functools import lru_cache
 
 import torch
@@ -22,7 +23,7 @@ ROWS = 256  # points at a time: times 2032 components in float64 that is 4 MiB, 
 class Oracle:
     """Everything about a mixture that has a closed form."""
 
-    def __init__(self, mixture: Mixture, device="cpu"):
+    def __init__(self, mixture: Mixture, device: torch.device | str = "cpu"):
         self.weights, self.means, self.variances, self.axes = (
             torch.tensor(part, dtype=torch.float64, device=device)
             for part in (mixture.weights, mixture.means, mixture.variances, mixture.axes)
@@ -34,7 +35,7 @@ class Oracle:
         self.sizes = self.labels.bincount().tolist()  # components of each class, one class after the other
         self.dimension = self.means.shape[1]
         self.pairs = torch.triu_indices(self.dimension, self.dimension, device=device)
-        self._level = lru_cache(maxsize=2048)(self._level)  # trajectories come back to the same noise levels
+        self._level = lru_cache(maxsize=2048)(self._computed)  # trajectories come back to the same noise levels
 
     def log_density(self, x: Tensor, abar: float = 1.0, label: Tensor | None = None) -> Tensor:
         """log p(x_t), (N,); with labels log p(x_t | c)."""
@@ -94,11 +95,11 @@ class Oracle:
 
         return eps
 
-    def classifier(self, process: DDPM):
+    def classifier(self, process: DDPM) -> Callable[[Tensor, Tensor], Tensor]:
         """logits(x, time), of the signature of a learned noisy classifier; `time` as `process.time` gives it."""
 
         def logits(x: Tensor, time: Tensor) -> Tensor:
-            t = (time.double() * (process.steps / 1000)).round().long()
+            t = (time.double() * (process.timesteps / 1000)).round().long()
             out = torch.zeros(len(x), self.classes, dtype=torch.float64, device=x.device)
             for step in t.unique().tolist():
                 rows = torch.nonzero(t == step)[:, 0]
@@ -127,7 +128,7 @@ class Oracle:
     def _of(self, joint: Tensor, label: Tensor) -> Tensor:
         return joint.masked_fill(self.labels[None, :] != label[:, None], -torch.inf)
 
-    def _level(self, abar: float) -> tuple[Tensor, Tensor]:
+    def _computed(self, abar: float) -> tuple[Tensor, Tensor]:
         """At a noise level: coefficients of the features (F, K), and [P_k m_k, P_k] (K, d + d d)."""
         mean = abar**0.5 * self.means
         variance = abar * self.variances + (1 - abar)
@@ -140,6 +141,6 @@ class Oracle:
         return coefficients, torch.cat([pull, precision.flatten(1)], 1)
 
 
-def oracle_of(dataset: Input, device="cpu") -> Oracle:
+def oracle_of(dataset: Input, device: torch.device | str = "cpu") -> Oracle:
     """The oracle of a `dataset` artefact that was drawn from a known mixture."""
     return Oracle(spec_of(dataset).mixture(), device)

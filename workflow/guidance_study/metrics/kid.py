@@ -2,9 +2,26 @@
 
 from __future__ import annotations
 
-import numpy as np
+from typing import TYPE_CHECKING, Literal
 
-from guidance_study.support.randomness import generator
+from guidance_study.metrics import Column, ImageMetric
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from guidance_study.metrics.sets.images import Seen
+
+
+class KernelDistance(ImageMetric):
+    """The kernel distance in the spaces of pretrained networks."""
+
+    kind: Literal["kid"]
+    seed: int
+    columns = (Column("kid", "KID x 1000", factor=1000),)
+
+    def compare(self, features: np.ndarray, seen: Seen, part: str) -> float | dict[str, float]:
+        """Not in the evaluation classifier's space."""
+        return kernel_distance(seen.real[part], features, self.seed) if seen.pretrained else {}
 
 
 def kernel_distance(a: np.ndarray, b: np.ndarray, seed: int, *, subsets: int = 100, size: int = 1000) -> float:
@@ -15,6 +32,10 @@ def kernel_distance(a: np.ndarray, b: np.ndarray, seed: int, *, subsets: int = 1
     memory-mapped: only a subset is read at a time.
     ValueError: fewer than 2 rows, dimensions that differ, no subset, a feature that is not finite.
     """
+    import numpy as np
+
+    from guidance_study.support.randomness import generator
+
     if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1]:
         raise ValueError(f"There are features of shape {a.shape} and {b.shape}: both are (rows, dimension).")
     size = min(size, len(a), len(b))
@@ -32,6 +53,8 @@ def kernel_distance(a: np.ndarray, b: np.ndarray, seed: int, *, subsets: int = 1
 
 def _drawn(source: np.random.Generator, features: np.ndarray, size: int) -> np.ndarray:
     """`size` different rows, (size, D) float64; in the file's order, which a memory map reads faster."""
+    import numpy as np
+
     rows = np.sort(source.choice(len(features), size, replace=False))
     return np.asarray(features[rows], dtype=np.float64)
 

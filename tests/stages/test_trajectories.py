@@ -1,4 +1,4 @@
-"""Paths: parts learned and exact in one artefact, recorded frames, and the gap that vanishes with exact parts."""
+"""Trajectories: parts learned and exact in one artefact, recorded frames, the gap that vanishes with exact parts."""
 
 import json
 
@@ -9,7 +9,7 @@ from conftest import command_line
 from guidance_study.config.loading import merge, parse
 from guidance_study.plan.plan import Plan
 from guidance_study.processes.samplers import frame_times
-from guidance_study.stages.paths import recorded
+from guidance_study.stages.trajectories import recorded
 from guidance_study.store.rows import columns
 from guided import process, sampler
 
@@ -29,7 +29,7 @@ def test_fewer_steps_than_frames_repeat_the_nearest():
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """The paths of one tiny study, made in one process, and the plan's artefact."""
+    """The trajectories of one tiny study, made in one process, and the plan's artefact."""
     import shutil
 
     import yaml
@@ -37,23 +37,23 @@ def made(tmp_path_factory):
     from guidance_study.config.loading import read
 
     config = merge(read(TOP / "config.yaml"), TINY_POINTS)
-    folder = tmp_path_factory.mktemp("paths")
+    folder = tmp_path_factory.mktemp("trajectories")
     shutil.copytree(TOP / "workflow", folder / "workflow", ignore=shutil.ignore_patterns("__pycache__"))
     (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
     done = command_line(folder, "run", "table_gap")
     assert done.returncode == 0, done.stderr
-    artefact = Plan(parse(config)).paths("gauss_far", 0)
+    artefact = Plan(parse(config)).trajectories("gauss_far", 0)
     return folder / "results", artefact
 
 
 def test_exact_classifier_guidance_retraces_the_exact_conditional_path(made):
     results, artefact = made
-    paths, rows = np.load(results / artefact.address / "paths.npy"), columns(artefact.params)
-    assert paths.shape == (len(rows), len(frame_times(artefact.params)), 20, 1)
-    exact = paths[rows.index(("exact", 1.0))]
-    assert np.abs(paths[rows.index(("exact_both", 1.0))] - exact).max() < 1e-12
-    assert np.abs(paths[rows.index(("nonlinear", 1.0))] - exact).max() > 1e-3
-    assert (paths[:, 0] == paths[0, 0]).all()  # all runs start from the same noises
+    trajectories, rows = np.load(results / artefact.address / "trajectories.npy"), columns(artefact.params)
+    assert trajectories.shape == (len(rows), len(frame_times(artefact.params)), 20, 1)
+    exact = trajectories[rows.index(("exact", 1.0))]
+    assert np.abs(trajectories[rows.index(("exact_both", 1.0))] - exact).max() < 1e-12
+    assert np.abs(trajectories[rows.index(("nonlinear", 1.0))] - exact).max() > 1e-3
+    assert (trajectories[:, 0] == trajectories[0, 0]).all()  # all runs start from the same noises
 
 
 def test_the_table_of_gaps_shows_it(made):
@@ -69,9 +69,9 @@ def test_the_table_of_gaps_shows_it(made):
 
 def test_only_parts_that_a_run_uses_are_needed(parsed):
     runs = {"runs": {"exact": {"eps": "exact", "guidance": {"kind": "classifier_free"}, "scales": [1]}}}
-    config = parsed().paths["gauss_far"].plain() | runs
-    only = parse_with({"paths": {"new": config}})
-    assert set(Plan(only).paths("new", 0).inputs) == {"dataset"}
+    config = parsed().trajectories["gauss_far"].plain() | runs
+    only = parse_with({"trajectories": {"new": config}})
+    assert set(Plan(only).trajectories("new", 0).inputs) == {"dataset"}
 
 
 def parse_with(changes: dict):
@@ -84,4 +84,4 @@ def parse_with(changes: dict):
 def test_the_manifest_says_what_ran(made):
     results, artefact = made
     manifest = json.loads((results / artefact.manifest).read_text())
-    assert manifest["recipe"]["params"]["runs"][0]["name"] == "free"
+    assert manifest["recipe"]["params"]["runs"][0]["name"] == "classifier_free"

@@ -1,10 +1,10 @@
-"""Stage `paths`: guided trajectories from the same noises, with learned parts, exact parts, or some of each."""
+"""Stage `trajectories`: guided trajectories from the same noises, with learned parts, exact parts, or some of each."""
 
 import numpy as np
 import torch
 
 from guidance_study.config import seams
-from guidance_study.config.paths import EXACT
+from guidance_study.config.trajectories import EXACT
 from guidance_study.execution.job import Job
 from guidance_study.guidance import BASE, Batch, Classifier, Model
 from guidance_study.metrics.oracle import oracle_of
@@ -49,7 +49,7 @@ class Parts:
 
 
 def make(job: Job) -> None:
-    """Files: paths.npy (rows, frames, n, d) float64, see `rows.columns` and `rows.times`; labels.npy (n,)."""
+    """Files: trajectories.npy (rows, frames, n, d) float64, see `rows.columns` and `rows.times`; labels.npy (n,)."""
     params, device = job.params, set_up()
     process = seams.parse("processes", params["process"])
     parts, draws = Parts(job, process, device), Draws(params["seed"], "paths", 0, params["n"])
@@ -70,8 +70,8 @@ def make(job: Job) -> None:
         with torch.no_grad():
             guided = guidance.start(Batch(scale, process, models, draws, params["classes"], classifiers))
             path = sampler.path(process, guided, start, label, draws)
-            rows.append(recorded(path, start, process.steps - 1, wanted).cpu())
+            rows.append(recorded(path, start, process.timesteps - 1, wanted).cpu())
         if not torch.isfinite(rows[-1]).all():
             raise StudyError(f"run '{run['name']}' at scale {scale:g} leaves the finite numbers; use smaller scales")
-    np.save(job.out / "paths.npy", torch.stack(rows).numpy())
+    np.save(job.out / "trajectories.npy", torch.stack(rows).numpy())
     np.save(job.out / "labels.npy", label.cpu().numpy())

@@ -1,57 +1,69 @@
 """Trajectories over t, the classifier's boundary among them, and where they end (paper, Figs. 1, 2a, 2b and 3)."""
 
-from typing import Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
 from guidance_study.config.base import Colour, Name, PositiveInt, Scales
-from guidance_study.config.paths import EXACT
 from guidance_study.config.sentences import distinct, known
+from guidance_study.config.trajectories import EXACT
 from guidance_study.figures import Figure
-from guidance_study.tables.paths import known_runs, of_dimension, travelled
+from guidance_study.tables.trajectories import known_runs, of_dimension, travelled
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Drawing
+
+    from guidance_study.config.study import Study
+    from guidance_study.execution.job import Job
+    from guidance_study.plan.plan import Plan
 
 GRID = 401  # points along x on which a classifier's boundary is sought
 
 
-class PathsFigure(Figure):
+class TrajectoriesFigure(Figure):
     """Columns: data, with a row for each run; or scales, with a row for each of the data and one run."""
 
-    kind: Literal["paths"]
-    paths: list[Name] = Field(min_length=1, description="names in `paths`, data on a line")
+    renamed: ClassVar = {"paths": "trajectories"}
+
+    kind: Literal["trajectories"]
+    trajectories: list[Name] = Field(min_length=1, description="names in `trajectories`, data on a line")
     runs: list[Name] = Field(min_length=1, description="names of runs; exactly one where columns are scales")
     columns: Literal["data", "scales"] = Field(description="what the columns are (our guess)")
     scales: Scales = Field([1], description="scales shown; exactly one where columns are data (our guess)")
     shown: PositiveInt = Field(40, description="trajectories drawn of each class (our guess)")
     colours: list[Colour] = Field(["#0072B2", "#E69F00"], min_length=2, description="of the classes")
 
-    def check(self, at: str, study) -> None:
+    def check(self, at: str, study: "Study") -> None:
         """Its names exist, and its rows and columns fit."""
-        known_runs(at, self.paths, self.runs, study)
+        known_runs(at, self.trajectories, self.runs, study)
         single = "scales" if self.columns == "data" else "runs"
         if len(getattr(self, single)) != 1:
             raise ValueError(f"configuration key '{at}.{single}' must hold one value where columns are {self.columns}")
         distinct(f"{at}.scales", self.scales)
-        for name in self.paths:
-            of_dimension(f"{at}.paths", study.paths[name].dataset, 1, study)
+        for name in self.trajectories:
+            of_dimension(f"{at}.trajectories", study.trajectories[name].dataset, 1, study)
             for run in self.runs:
                 for i, scale in enumerate(self.scales):
-                    known(f"{at}.scales[{i}]", scale, study.paths[name].runs[run].scales)
+                    known(f"{at}.scales[{i}]", scale, study.trajectories[name].runs[run].scales)
 
-    def needs(self, plan) -> tuple[dict, dict]:
-        """The paths of the first seed and the classifiers that guide in them."""
-        inputs, said = travelled(plan, self.paths, plan.study.seeds[:1])
-        for name in self.paths:
-            runs, parts = plan.study.paths[name].runs, inputs[f"paths/{name}/{plan.study.seeds[0]}"].inputs
+    def needs(self, plan: "Plan") -> tuple[dict, dict]:
+        """The trajectories of the first seed and the classifiers that guide in them."""
+        inputs, said = travelled(plan, self.trajectories, plan.study.seeds[:1])
+        for name in self.trajectories:
+            runs, parts = (
+                plan.study.trajectories[name].runs,
+                inputs[f"trajectories/{name}/{plan.study.seeds[0]}"].inputs,
+            )
             for run in self.runs:
                 role = getattr(runs[run].guidance, "classifier", EXACT)
                 if role != EXACT:
                     inputs[f"classifier/{name}/{role}"] = parts[f"part/{role}"]
         return inputs, said
 
-    def draw(self, job):
+    def draw(self, job: "Job") -> "Drawing":
         """The matplotlib figure."""
         from guidance_study.figures import style
-        from guidance_study.tables.reporting.paths import read
+        from guidance_study.tables.reporting.trajectories import read
 
         entries = [read(job, source) for source in job.params["sources"]]
         if self.columns == "data":
@@ -90,7 +102,7 @@ class PathsFigure(Figure):
         return self._data_title(entry) if self.columns == "data" else f"scale {scale:g}"
 
     def _row_title(self, entry, run: str) -> str:
-        from guidance_study.tables.reporting.paths import side_text
+        from guidance_study.tables.reporting.trajectories import side_text
 
         if self.columns == "scales":
             return self._data_title(entry)
@@ -100,23 +112,23 @@ class PathsFigure(Figure):
     def _data_title(self, entry) -> str:
         return f"means ±{float(entry.oracle.means.abs().max()):g}"
 
-    def _panel(self, axis, job, entry, run: str, scale: float, reach: float) -> None:
+    def _panel(self, axis, job: "Job", entry, run: str, scale: float, reach: float) -> None:
         import numpy as np
         from matplotlib.collections import LineCollection
 
-        paths = entry.of(run, scale)[:, :, 0]  # (frames, n)
+        trajectories = entry.of(run, scale)[:, :, 0]  # (frames, n)
         times = np.array(entry.times) + 1  # the last frame, x_0, stands at 0
         for label, colour in enumerate(self.colours[: entry.oracle.classes]):
-            mine = paths[:, entry.labels == label][:, : self.shown]
+            mine = trajectories[:, entry.labels == label][:, : self.shown]
             lines = [np.stack([times, path], 1) for path in mine.T]
             axis.add_collection(LineCollection(lines, color=colour, linewidth=0.4, alpha=0.6, rasterized=True))
         self._boundary(axis, job, entry, run, times, reach)
         axis.set_xlim(times[0], 0)
         axis.set_ylim(-reach, reach)
         axis.set_xticks([1000, 500, 0] if times[0] == 1000 else [int(times[0]), 0])
-        self._ends(axis, entry, paths[-1], reach)
+        self._ends(axis, entry, trajectories[-1], reach)
 
-    def _boundary(self, axis, job, entry, run: str, times, reach: float) -> None:
+    def _boundary(self, axis, job: "Job", entry, run: str, times, reach: float) -> None:
         """p(c | x_t) = 1/2 in the plane of t and x: of the guiding classifier, or where none guides the data's own."""
         import numpy as np
         import torch
@@ -127,15 +139,15 @@ class PathsFigure(Figure):
         role = entry.run(run)["guidance"].get("classifier", EXACT)
         process = seams.parse("processes", entry.params["process"])
         if role == EXACT:
-            classify, kind = entry.oracle.classifier(process), {"dtype": torch.float64}
+            classify, kind, where = entry.oracle.classifier(process), torch.float64, torch.device("cpu")
         else:
             classify = load_classifier(job.inputs[f"classifier/{entry.name}/{role}"])
-            kind = {"dtype": torch.float32, "device": device()}
+            kind, where = torch.float32, device()
         x, ratio = np.linspace(-reach, reach, GRID), []
         with torch.no_grad():
             for step in np.maximum(times - 1, 0).tolist():
-                t = torch.full((GRID,), step, device=kind.get("device"))
-                logits = classify(torch.from_numpy(x)[:, None].to(**kind), process.time(t))
+                t = torch.full((GRID,), step, device=where)
+                logits = classify(torch.from_numpy(x)[:, None].to(where, kind), process.time(t))
                 ratio.append((logits[:, 1] - logits[:, 0]).cpu().numpy())
         axis.contour(times, x, np.stack(ratio, 1), levels=[0], colors="black", linewidths=1, linestyles="dashed")
 

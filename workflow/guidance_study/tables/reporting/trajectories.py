@@ -1,118 +1,57 @@
 """Trajectories in numbers, and the gap between the two sides of Eq. (4)."""
 
 import itertools
-from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from guidance_study.config.paths import EXACT
+from guidance_study.config.trajectories import EXACT
 from guidance_study.execution.job import Job
-from guidance_study.metrics import points
-from guidance_study.metrics.oracle import Oracle, oracle_of
-from guidance_study.plan.recipes import shown
-from guidance_study.processes.samplers import frame_times
-from guidance_study.store.rows import columns
+from guidance_study.metrics import columns, meanings
+from guidance_study.metrics.sets.trajectories import Travelled
+from guidance_study.metrics.to_exact import rms
+from guidance_study.metrics.wasserstein import projected, wasserstein
+from guidance_study.support.text import shown
+from guidance_study.tables.reporting import collect, recipes, title_of
 from guidance_study.tables.reporting.points import Claim
 from guidance_study.tables.reporting.render import number
 
-HEADS = {
-    "boundary": "distance to boundary", "right_class": "right class", "bend": "bend", "to_exact": "RMS to exact",
-    "wasserstein": "Wasserstein", "farthest": "farthest point",
-}  # fmt: skip
-DIGITS = {"boundary": 2, "bend": 2, "farthest": 1}
-
-
-@dataclass
-class Travelled:
-    """A `paths` artefact as arrays, with its mixture and real points to compare with."""
-
-    name: str
-    seed: int
-    params: dict
-    paths: np.ndarray  # (rows, frames, n, d) float64
-    labels: np.ndarray
-    real: np.ndarray
-    projected: list[np.ndarray]  # of the real points of each class
-    oracle: Oracle
-    times: list[int]
-
-    @property
-    def rows(self) -> dict[tuple[str, float], int]:
-        return {key: i for i, key in enumerate(columns(self.params))}
-
-    def of(self, run: str, scale: float | None = None) -> np.ndarray:
-        """The paths (frames, n, d) of a run at a scale, or at its first one."""
-        if scale is None:
-            scale = self.run(run)["scales"][0]
-        return self.paths[self.rows[run, scale]]
-
-    def run(self, name: str) -> dict:
-        return next(run for run in self.params["runs"] if run["name"] == name)
+COLUMNS = columns("trajectories")
 
 
 def read(job: Job, source: dict) -> Travelled:
-    """One of a table's or figure's `sources`."""
-    artefact, dataset = job.inputs[source["role"]], job.inputs[f"dataset/{source['paths']}"]
-    real, labels = (
-        np.load(dataset.path / "held_out.npy").astype(np.float64),
-        np.load(dataset.path / "held_out_labels.npy"),
-    )
-    projected = [points.projected(real[labels == c]) for c in np.unique(labels)]
-    paths, path_labels = np.load(artefact.path / "paths.npy"), np.load(artefact.path / "labels.npy")
+    """The trajectories of one of a figure's or of a table of gaps' `sources`."""
     return Travelled(
-        source["paths"], source["seed"], artefact.params, paths, path_labels, real, projected, oracle_of(dataset),
-        frame_times(artefact.params),
-    )  # fmt: skip
+        job.inputs[source["role"]], job.inputs[f"dataset/{source['trajectories']}"], source["trajectories"]
+    )
 
 
-def run_text(run: dict, titles: dict[str, str]) -> dict[str, str]:
+def run_text(run: dict) -> dict[str, str]:
     """A run in words, for rows: eps, guidance rule, classifier."""
     guidance = run["guidance"]
     eps = "exact" if run["eps"] == EXACT else "learned"
-    return {"eps": eps, "Guidance": titles[guidance["kind"]], "Classifier": guidance.get("classifier", "-")}
+    return {"eps": eps, "Guidance": title_of(guidance["kind"]), "Classifier": guidance.get("classifier", "-")}
 
 
-def measured(job: Job, runs: list[str] | None, metrics: list[str], reference: str) -> pd.DataFrame:
-    """One line for each entry, seed, run, scale and metric, tidy."""
-    found, boundaries = [], {}
-    for source in job.params["sources"]:
-        travelled = read(job, source)
-        if "boundary" in metrics and travelled.name not in boundaries:
-            boundaries[travelled.name] = points.Boundary(travelled.oracle)
-        exact = travelled.of(reference, 1.0)
-        for run, scale in columns(travelled.params):
-            if runs is None or run in runs:
-                paths = travelled.of(run, scale)
-                said = {"data": travelled.name, "seed": travelled.seed, "run": run, "scale": scale}
-                said |= run_text(travelled.run(run), job.params["titles"]) | {"steps": travelled.run(run)["steps"]}
-                own_steps = travelled.run(run)["steps"]  # whose times are others than the exact trajectory's
-                for metric in metrics:
-                    if metric == "to_exact" and own_steps:
-                        continue
-                    value = _measure(metric, paths, travelled, exact, boundaries.get(travelled.name))
-                    found.append(said | {"metric": metric, "value": value})
-    return pd.DataFrame(found)
-
-
-def _measure(metric: str, paths: np.ndarray, travelled: Travelled, exact: np.ndarray, boundary) -> float:
-    end, labels = paths[-1], travelled.labels
-    if metric == "boundary":
-        return float(boundary.distance(end).mean())
-    if metric == "right_class":
-        return float(points.right_class(travelled.oracle, end, labels).mean())
-    if metric == "bend":
-        return points.bend(paths)
-    if metric == "to_exact":
-        return points.rms(paths, exact)
-    if metric == "farthest":
-        return float(np.linalg.norm(end, axis=1).max())
-    return apart([end[labels == c] for c in np.unique(labels)], travelled.projected)
+def measured(job: Job, runs: list[str] | None, metrics: list[str]) -> pd.DataFrame:
+    """One line for each entry, seed, run, scale and metric, tidy, with the run in words; numbers of all classes."""
+    rows, _ = collect(job)
+    rows = rows[rows["metric"].isin(metrics) & rows["label"].isna() & rows["run"].isin(runs or rows["run"].unique())]
+    said = {
+        (source["trajectories"], run["name"]): run_text(run) | {"steps": run["steps"]}
+        for source in job.params["sources"]
+        for run in job.inputs[f"trajectories/{source['trajectories']}/{source['seed']}"].params["runs"]
+    }
+    words = pd.DataFrame([said[key] for key in zip(rows["trajectories"], rows["run"], strict=True)], index=rows.index)
+    shown = rows[["trajectories", "seed", "run", "scale"]].rename(columns={"trajectories": "data"})
+    return pd.concat([shown, words, rows[["metric", "value"]]], axis=1).reset_index(drop=True)
 
 
 def apart(one: list[np.ndarray], other: list[np.ndarray]) -> float:
-    """Wasserstein distance of points, class by class, to projected ones; the mean over classes."""
-    return float(np.mean([points.wasserstein(points.projected(x), y) for x, y in zip(one, other, strict=True)]))
+    """Wasserstein distance of points of each class to others; the mean over classes."""
+    pairs = zip(one, other, strict=True)
+    return float(np.mean([wasserstein(projected(x), projected(y)) for x, y in pairs]))
 
 
 def lines(rows: pd.DataFrame, metrics: list[str]) -> list[dict]:
@@ -130,7 +69,7 @@ def lines(rows: pd.DataFrame, metrics: list[str]) -> list[dict]:
         line["Scale"] = shown(scale)
         for metric in metrics:
             values = part.loc[part["metric"] == metric, "value"]
-            line[HEADS[metric]] = "" if values.empty else _number(metric, values)
+            line[COLUMNS[metric].head] = "" if values.empty else _number(metric, values)
         found.append(line)
     return found
 
@@ -140,23 +79,13 @@ def _number(metric: str, values: pd.Series) -> str:
         return f"{values.mean():.1e}"
     if metric == "to_exact" and values.mean() < 1e-3:
         return "0" if values.mean() == 0 else f"{values.mean():.0e}"
-    return number(values.mean(), values.std(), DIGITS.get(metric, 3))
-
-
-MEANING = {
-    "boundary": "Distance to boundary: of the ends, to where both classes are equally likely (sought within 6 of 0).",
-    "right_class": "Right class: by the exact posterior.",
-    "bend": "Bend: length of a trajectory over its chord, the median.",
-    "to_exact": "RMS to exact: over all times, to the exact conditional trajectory (scale 1) from the same noise.",
-    "wasserstein": "Wasserstein: W1 to held-out points of the class (in the plane sliced), the mean over classes.",
-    "farthest": "Farthest point: the largest distance of a generation from the data's mean; data reach to about 3.",
-}
+    return number(values.mean(), values.std(), COLUMNS[metric].digits)
 
 
 def notes(rows: pd.DataFrame, job: Job, metrics: list[str]) -> list[str]:
     """Sentences below a table of trajectories."""
     sizes = _sizes(rows, job, "trajectories a row")
-    return [*growth(rows), sizes, *(MEANING[metric] for metric in metrics), *_learned(job)]
+    return [*growth(rows), sizes, *meanings("trajectories", metrics, recipes(job)), *learned(job)]
 
 
 def growth(rows: pd.DataFrame) -> list[str]:
@@ -182,20 +111,22 @@ def _sizes(rows: pd.DataFrame, job: Job, what: str) -> str:
 
 
 def _sources(job: Job) -> list:
-    return [source for role, source in sorted(job.inputs.items()) if role.startswith("paths/")]
+    return [source for role, source in sorted(job.inputs.items()) if role.startswith("trajectories/")]
 
 
-def _learned(job: Job) -> list[str]:
+def learned(job: Job) -> list[str]:
     """What exact and learned parts are; parts that were trained alike in all data stand once."""
     alike: dict[str, list[str]] = {}
     for name, parts in job.params["parts"].items():
-        listed = "; ".join(f"{role}, {part['steps']} steps of batch {part['batch']}" for role, part in parts.items())
+        listed = "; ".join(f"{role}, {_source(training)}" for role, training in parts.items())
         alike.setdefault(listed, []).append(name)
     every = len(alike) == 1
-    learned = [
-        f"Learned parts{'' if every else ' of ' + ', '.join(names)}: {listed}." for listed, names in alike.items()
-    ]
-    return ["Exact parts are the mixture's closed form.", *learned]
+    said = [f"Learned parts{'' if every else ' of ' + ', '.join(names)}: {listed}." for listed, names in alike.items()]
+    return ["Exact parts are the mixture's closed form.", *said]
+
+
+def _source(training: dict | None) -> str:
+    return f"{training['steps']} steps of batch {training['batch_size']}" if training else "weights from outside"
 
 
 def side_text(run: dict) -> str:
@@ -216,14 +147,14 @@ def gaps(job: Job, pairs: list[dict]) -> pd.DataFrame:
         for i, pair in enumerate(pairs):
             left, right = travelled.of(pair["left"]), travelled.of(pair["right"])
             runs = [travelled.run(pair[side]) for side in ("left", "right")]
-            said = {"data": travelled.name, "seed": travelled.seed, "pair": i}
+            said = {"data": source["trajectories"], "seed": source["seed"], "pair": i}
             said |= {"left": side_text(runs[0]), "right": side_text(runs[1])}
             said["steps"] = " / ".join(
                 dict.fromkeys(str(run["steps"] or travelled.params["sampler"]["steps"]) for run in runs)
             )
             ends = [[side[-1][travelled.labels == c] for c in np.unique(travelled.labels)] for side in (left, right)]
-            w1 = apart(ends[0], [points.projected(x) for x in ends[1]])
-            for metric, value in (("rms", points.rms(left[-1], right[-1])), ("wasserstein", w1)):
+            w1 = apart(*ends)
+            for metric, value in (("rms", rms(left[-1], right[-1])), ("wasserstein", w1)):
                 found.append(said | {"metric": metric, "value": value})
     return pd.DataFrame(found)
 
@@ -234,7 +165,11 @@ def gap_lines(rows: pd.DataFrame) -> list[dict]:
     mean = rows.groupby(["pair", "data", "metric"], sort=False)["value"].agg(["mean", "std"])
     for pair, part in rows.groupby("pair", sort=False):
         first = part.iloc[0]
-        line = {"Left of Eq. (4)": first["left"], "Right of Eq. (4)": first["right"], "Steps": first["steps"]}
+        line: dict[Any, str] = {
+            "Left of Eq. (4)": first["left"],
+            "Right of Eq. (4)": first["right"],
+            "Steps": first["steps"],
+        }
         for data in part["data"].unique():
             rms, whole = mean.loc[(pair, data, "rms")], mean.loc[(rows["pair"].iloc[0], data, "rms")]
             line[(data, "RMS")] = small(rms["mean"], rms["std"])
@@ -259,5 +194,5 @@ def gap_notes(rows: pd.DataFrame, job: Job) -> list[str]:
         "For the true densities Eq. (4) holds at every noise level, so with exact parts the gap is rounding error, at"
         " any number of steps that both sides take: what separates the sides is what was learned. Exact parts at two"
         " different numbers of steps show the sampler's own error.",
-        *_learned(job),
+        *learned(job),
     ]
