@@ -12,6 +12,8 @@ from guidance_study.metrics.labels import accuracy
 from guidance_study.metrics.manifold import copy_threshold, near_copies, prdc
 from guidance_study.support.errors import StudyError
 
+pytestmark = pytest.mark.numeric
+
 
 def rotation(rng, dim):
     return np.linalg.qr(rng.standard_normal((dim, dim)))[0]

@@ -6,6 +6,8 @@ from guidance_study.neighbours import inverted_file
 from guidance_study.neighbours import search as neighbours
 from guidance_study.support.errors import StudyError
 
+pytestmark = pytest.mark.numeric
+
 
 @pytest.fixture
 def data():

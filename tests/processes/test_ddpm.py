@@ -8,6 +8,8 @@ from guidance_study.guidance.classifier import ClassifierGuidance
 from guidance_study.guidance.classifier_free import ClassifierFree
 from guidance_study.processes.ddpm import DDPM
 
+pytestmark = pytest.mark.numeric
+
 MEAN, VARIANCE = 0.7, 0.3
 
 

@@ -12,6 +12,8 @@ from guidance_study.processes.edm import EDM
 from guidance_study.processes.rectified_flow import RectifiedFlow
 from guidance_study.support.randomness import generator
 
+pytestmark = pytest.mark.numeric
+
 MEAN, DEVIATION = 0.3, 0.7
 
 

@@ -13,6 +13,8 @@ from guidance_study.processes.rectified_flow import (
     velocity,
 )
 
+pytestmark = pytest.mark.numeric
+
 
 def points(*shape: int, seed: int = 0) -> torch.Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)

@@ -50,8 +50,8 @@ def test_exact_classifier_guidance_retraces_the_exact_conditional_path(made):
     paths, rows = np.load(results / artefact.address / "paths.npy"), columns(artefact.params)
     assert paths.shape == (len(rows), len(frame_times(artefact.params)), 20, 1)
     exact = paths[rows.index(("exact", 1.0))]
-    assert np.abs(paths[rows.index(("exact_both", 1.0))] - exact).max() < 1e-12
-    assert np.abs(paths[rows.index(("nonlinear", 1.0))] - exact).max() > 1e-3
+    assert np.abs(paths[rows.index(("exact_both", 1.0))] - exact).max() < EXACT
+    assert np.abs(paths[rows.index(("nonlinear", 1.0))] - exact).max() > WRONG
     assert (paths[:, 0] == paths[0, 0]).all()  # all runs start from the same noises
 
 
@@ -61,9 +61,9 @@ def test_the_table_of_gaps_shows_it(made):
     rows = pd.read_csv(made[0] / "tables" / "table_gap.csv")
     rms = rows[rows["metric"] == "rms"].groupby(["left", "right", "steps"])["value"].max()
     both = rms.loc["exact conditional", "exact unconditional x exact classifier"]
-    assert both.loc["5"] < 1e-12
-    assert both.loc["150"] < 1e-11
-    assert rms.loc["learned conditional", "learned unconditional x learned nonlinear classifier"].loc["5"] > 1e-3
+    assert both.loc["5"] < EXACT
+    assert both.loc["150"] < EXACT
+    assert rms.loc["learned conditional", "learned unconditional x learned nonlinear classifier"].loc["5"] > WRONG
 
 
 def test_only_parts_that_a_run_uses_are_needed(parsed):
