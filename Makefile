@@ -1,5 +1,6 @@
 # make         environment, then the whole embedded study: tables and figures in results/
-# make test    environment, then all tests; make test-quick leaves out the end-to-end runs
+# make test    environment, then all tests, the numeric ones (make test-isa) also as older processors would run them;
+#              make test-quick leaves out the end-to-end runs
 # make lint    ruff, snakefmt, snakemake --lint
 # make bench   speed comparisons, as ratios within one run
 
@@ -10,7 +11,7 @@ BIN := $(VENV)/bin
 HARDWARE := $(shell nvidia-smi -L >/dev/null 2>&1 && echo cuda || echo cpu)
 INSTALLED := $(VENV)/installed-$(HARDWARE)
 
-.PHONY: all test test-quick lint bench environment
+.PHONY: all test test-quick test-isa lint bench environment
 
 all: $(INSTALLED)
 	$(BIN)/snakemake --cores all
@@ -20,6 +21,10 @@ all: $(INSTALLED)
 
 test: $(INSTALLED)
 	$(BIN)/pytest
+	$(BIN)/python tests/instruction_sets.py
+
+test-isa: $(INSTALLED)
+	$(BIN)/python tests/instruction_sets.py
 
 test-quick: $(INSTALLED)
 	$(BIN)/pytest -m "not slow"
