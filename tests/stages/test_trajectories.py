@@ -21,7 +21,7 @@ WRONG = 1e-3  # what a network of 20 training steps is off by, at the least: a m
 
 
 def test_frames_are_those_nearest_to_the_wanted_steps():
-    ddpm = process(steps=100)
+    ddpm = process(timesteps=100)
     path = [(step, torch.full((1, 1), float(step))) for step in sampler(steps=100).times(ddpm)[1:]]
     wanted = sampler(steps=4).times(ddpm)
     frames = recorded(path, torch.full((1, 1), 99.0), 99, wanted)
