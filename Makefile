@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 HARDWARE := $(shell nvidia-smi -L >/dev/null 2>&1 && echo cuda || echo cpu)
 INSTALLED := $(VENV)/installed-$(HARDWARE)
 
-.PHONY: all test test-quick lint bench environment help
+.PHONY: all test test-quick test-isa lint bench environment help
 
 all: $(INSTALLED)  ## the environment, then the whole embedded study: tables and figures in results/
 	$(BIN)/snakemake --cores all
@@ -15,10 +15,14 @@ all: $(INSTALLED)  ## the environment, then the whole embedded study: tables and
 	@echo "Tables:  results/tables/   (open table_digits.html)"
 	@echo "Figures: results/figures/  (open fig_digits_samples.png)"
 
-test: $(INSTALLED)  ## the environment, then all tests
+test: $(INSTALLED)  ## the environment, then all tests, the numeric ones also as older processors would run them
 	$(BIN)/pytest
+	$(BIN)/python tests/instruction_sets.py
 
-test-quick: $(INSTALLED)  ## the same without the end-to-end runs
+test-isa: $(INSTALLED)  ## the numeric tests once with each library's instruction set cut down
+	$(BIN)/python tests/instruction_sets.py
+
+test-quick: $(INSTALLED)  ## all tests but the end-to-end runs, once
 	$(BIN)/pytest -m "not slow"
 
 lint: $(INSTALLED)  ## ruff, the order of rooms, types, snakefmt, snakemake --lint

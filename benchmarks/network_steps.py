@@ -6,6 +6,7 @@ python benchmarks/network_steps.py [mnist] [cifar10] [--compile] [--busy]
 Both sides get the same weights and inputs, and their outputs and gradients must agree. A step is forward, backward,
 gradient clipping, optimiser and average of the weights: on torchcfm's side as in its CIFAR-10 example (Adam, LambdaLR,
 a loop over the state dict), on ours as in training.py (fused AdamW, foreach). Rounds alternate, medians are compared.
+With them: the processor, its instruction sets, and the share of the matrix-product peak that direct convolutions reach.
 """
 
 import copy
@@ -13,6 +14,7 @@ import functools
 import importlib
 import importlib.util
 import json
+import os
 import statistics
 import sys
 import time
@@ -30,6 +32,7 @@ jobs.prepare_process(THREADS)
 
 import torch  # noqa: E402 - after the thread counts are fixed
 from guidance_study.config import seams  # noqa: E402
+from guidance_study.networks.modules import winograd  # noqa: E402
 
 MNIST = {"num_res_blocks": 2, "channel_mult": [1, 2]}
 CIFAR10 = {**MNIST, "channel_mult": [1, 2, 2, 2], "num_heads": 4, "num_head_channels": 64, "dropout": 0.1}
@@ -37,6 +40,7 @@ CASES = {  # name: shape, options of both sides, attention for ours (factors) an
     "mnist": ((1, 28, 28), MNIST, [], "1"),
     "cifar10": ((3, 32, 32), CIFAR10, [2], "16"),
 }
+LAYERS = ((16, 128, 28), (16, 256, 14), (8, 128, 32), (8, 256, 16))  # both networks' widest: samples, channels, side
 
 
 @functools.cache
@@ -157,6 +161,37 @@ def compare(name: str, compiled: bool) -> dict:
     return result
 
 
+def processor() -> dict:
+    """What the figures are of."""
+    limit = os.environ.get("ONEDNN_MAX_CPU_ISA") or os.environ.get("DNNL_MAX_CPU_ISA") or "none"
+    return {
+        "model": jobs.processor(),
+        "threads": THREADS,
+        "instruction_set": torch.backends.cpu.get_cpu_capability(),
+        "limit_of_onednn": limit,
+        "tiles": not winograd.AVX512,
+        "direct_convolutions_share_of_peak": {
+            f"{c} channels, {s} x {s}, batch {n}": share(n, c, s) for n, c, s in LAYERS
+        },
+    }
+
+
+def share(n: int, channels: int, side: int) -> dict[str, float]:
+    """A direct 3 x 3 convolution's operations a second over those of a big matrix product, alternating with it."""
+    square = torch.randn(2048, 2048)
+    x = torch.randn(n, channels, side, side).to(memory_format=torch.channels_last).requires_grad_()
+    layer = torch.nn.Conv2d(channels, channels, 3, padding=1).to(memory_format=torch.channels_last)
+    given = torch.randn_like(x)
+    steps = {
+        "peak": lambda: square @ square,
+        "inference": inference(lambda: layer(x)),
+        "training": lambda: torch.autograd.grad(layer(x), (x, *layer.parameters()), given),
+    }
+    taken, one = medians(steps), 2 * 9 * n * (channels * side) ** 2
+    peak = 2 * 2048**3 / taken["peak"]
+    return {name: round(k * one / taken[name] / peak, 2) for name, k in (("inference", 1), ("training", 3))}
+
+
 def ratios(taken: dict[str, float]) -> dict:
     """Milliseconds of each, and how many times as fast as torchcfm."""
     theirs = taken["torchcfm"]
@@ -167,7 +202,8 @@ def main() -> None:
     torch.set_num_threads(THREADS)
     torch.set_flush_denormal(True)
     compiled, names = "--compile" in sys.argv[1:], [name for name in CASES if name in sys.argv[1:]]
-    print(json.dumps({name: compare(name, compiled) for name in names or CASES}, indent=1))
+    found = {"processor": processor()} | {name: compare(name, compiled) for name in names or CASES}
+    print(json.dumps(found, indent=1))
 
 
 if __name__ == "__main__":

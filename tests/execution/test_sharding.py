@@ -130,4 +130,4 @@ def test_snakemake_runs_shards_and_another_number_of_them_reruns_nothing(tiny, p
     assert set(digests(folder)) == set(digests(alone))
     for address in (a for a in digests(alone) if a.startswith("samples/")):
         a, b = (np.load(f / "results" / address / "samples.npy") for f in (folder, alone))
-        assert np.abs(a - b).max() < 1e-4
+        assert np.abs(a - b).max() < 1e-2  # rounding, as test_samples.py bounds it; other images differ by about 1

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from guidance_study.metrics.frechet import Gaussian, frechet_distance
 
+pytestmark = pytest.mark.numeric
+
 
 def rotation(rng, dim):
     return np.linalg.qr(rng.standard_normal((dim, dim)))[0]

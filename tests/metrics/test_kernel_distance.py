@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from guidance_study.metrics.kid import kernel_distance
 
+pytestmark = pytest.mark.numeric
+
 
 def kernel_distance_by_definition(x, y):
     """Both sums of the unbiased estimate, term by term."""

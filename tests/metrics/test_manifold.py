@@ -8,6 +8,8 @@ from guidance_study.metrics import manifold
 from guidance_study.metrics.manifold import prdc
 from guidance_study.metrics.near_copies import copy_threshold, near_copies
 
+pytestmark = pytest.mark.numeric
+
 
 def prdc_by_definition(real, fake, k):
     def pairs(a, b):

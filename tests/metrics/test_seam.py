@@ -8,7 +8,7 @@ import pytest
 import yaml
 from conftest import TINY, TINY_POINTS, TOP, command_line, merge, parse, project, read
 from guidance_study.config.loading import ConfigError
-from guidance_study.metrics.base import SUBJECTS, meanings, metrics_of
+from guidance_study.metrics import SUBJECTS, meanings, metrics_of
 from guidance_study.plan.plan import Plan
 
 FILES = {
@@ -17,7 +17,7 @@ FILES = {
 
 from typing import Literal
 
-from guidance_study.metrics.base import Column, ImageMetric
+from guidance_study.metrics import Column, ImageMetric
 
 
 class MeanGap(ImageMetric):
@@ -37,7 +37,7 @@ class MeanGap(ImageMetric):
 
 from typing import Literal
 
-from guidance_study.metrics.base import Column, PointMetric
+from guidance_study.metrics import Column, PointMetric
 
 
 class LogOdds(PointMetric):
@@ -57,7 +57,7 @@ class LogOdds(PointMetric):
 
 from typing import Literal
 
-from guidance_study.metrics.base import Column, TrajectoryMetric
+from guidance_study.metrics import Column, TrajectoryMetric
 
 
 class Travel(TrajectoryMetric):

@@ -5,6 +5,8 @@ import pytest
 from guidance_study.neighbours import search as neighbours
 from guidance_study.neighbours.search import class_neighbours, search
 
+pytestmark = pytest.mark.numeric
+
 
 def brute_force(queries, bank, k):
     """Index and distance (N, k), by differences in float64, ties to the smaller index."""

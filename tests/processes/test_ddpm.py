@@ -2,9 +2,12 @@
 
 import math
 
+import pytest
 import torch
 from guidance_study.config import seams
 from guided import DDPM, noise, process
+
+pytestmark = pytest.mark.numeric
 
 
 def test_schedule_is_ddpms():

@@ -8,6 +8,8 @@ import torch
 from guidance_study.support.randomness import generator
 from guided import process
 
+pytestmark = pytest.mark.numeric
+
 MEAN, DEVIATION = 0.3, 0.7
 
 

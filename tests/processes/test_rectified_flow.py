@@ -7,6 +7,8 @@ import torch
 from guidance_study.processes.rectified_flow import loss, velocity
 from guidance_study.processes.samplers.dopri5 import NonFiniteVelocity, StiffVelocity, per_sample_norm, solve
 
+pytestmark = pytest.mark.numeric
+
 
 def points(*shape: int, seed: int = 0) -> torch.Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)

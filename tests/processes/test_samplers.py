@@ -8,6 +8,8 @@ import torch
 from guidance_study.support.randomness import Draws
 from guided import DDPM, MEAN, VARIANCE, exact_eps, noise, process, sample, sampler
 
+pytestmark = pytest.mark.numeric
+
 DEVIATION = VARIANCE**0.5
 
 

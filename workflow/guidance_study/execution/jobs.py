@@ -186,10 +186,11 @@ def _versions() -> dict[str, str]:
 
 def _hardware() -> dict:
     device = torch.cuda.get_device_name() if (torch := _cuda()) is not None else "cpu"
-    return {"host": platform.node(), "cpu": _cpu(), "cores": os.cpu_count(), "device": device}
+    return {"host": platform.node(), "cpu": processor(), "cores": os.cpu_count(), "device": device}
 
 
-def _cpu() -> str:
+def processor() -> str:
+    """The processor's model."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
