@@ -30,7 +30,7 @@ def run(setting: str) -> bool:
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-    )
+    )  # fmt: skip
     if done.returncode:
         print(done.stdout)
     print(f"{setting}: {(done.stdout.splitlines() or ['no output'])[-1]}", flush=True)
