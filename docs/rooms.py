@@ -38,7 +38,7 @@ def drawing() -> str:
     above: dict[str, set[str]] = {}
     for room in rooms():  # lowest first: what a room imports from is known before it
         above[room] = direct[room].union(*(above[below] for below in direct[room]))
-    lines = ["```mermaid", "graph BT"]
+    lines = ["```mermaid", "graph TD"]
     for room in rooms():
         shown = {below for below in direct[room] if not any(below in above[other] for other in direct[room] - {below})}
         lines += [f"  {room} --> {below}" for below in rooms() if below in shown - {"support"}]
