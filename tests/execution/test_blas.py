@@ -94,7 +94,9 @@ def fresh_process(code: str, **environment: str) -> str:
 
 
 def test_import_loads_no_blas():
-    heavy = fresh_process("import sys; from guidance_study import blas; print({'numpy', 'faiss'} & set(sys.modules))")
+    heavy = fresh_process(
+        "import sys; from guidance_study.execution import blas; print({'numpy', 'faiss'} & set(sys.modules))"
+    )
     assert heavy.strip() == "set()"
 
 

@@ -189,8 +189,8 @@ def test_values_of_damaged_measures_are_not_taken(built):
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("def compare(", "def compares(", "class MeanGap in mean_gap.py lacks compare"),
-        ("    columns = ", "    column = ", "class MeanGap in mean_gap.py lacks columns"),
+        ("def compare(", "def compares(", "metrics/mean_gap.py: class MeanGap lacks compare()"),
+        ("    columns = ", "    column = ", "metrics/mean_gap.py: class MeanGap lacks columns"),
         ('Column("mean_gap"', 'Column("recall"', "both have a column 'recall' of images; rename one of them"),
     ],
 )

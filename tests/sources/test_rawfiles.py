@@ -175,7 +175,7 @@ def test_a_job_finds_files_by_their_digests_alone(tmp_path, monkeypatch):
 
 
 def test_what_cannot_be_read_or_written_is_one_sentence(tmp_path, monkeypatch):
-    from guidance_study.store import artefacts as store
+    from guidance_study.support import writing
 
     path = tmp_path / "w.bin"
     path.mkdir()
@@ -184,7 +184,7 @@ def test_what_cannot_be_read_or_written_is_one_sentence(tmp_path, monkeypatch):
     def refuse(*_):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(store, "atomic_write", refuse)
+    monkeypatch.setattr(writing, "atomic_write", refuse)
     file = tmp_path / "v.bin"
     file.write_bytes(CONTENT)
     said = sentence(lambda: write_pin(file))

@@ -116,7 +116,7 @@ def test_exported_classifiers_and_flows_load_from_the_file_alone(study, tmp_path
 
 def test_what_is_not_made_names_the_command_that_makes_it(study, tmp_path):
     with pytest.raises(
-        StudyError, match=r"model gauss_far, seed 0 is not made yet in '.*'; make it: python -m"
+        StudyError, match=r"model gauss_far: trained for 20 steps, seed 0 is not made yet in '.*'; make it: python -m"
     ) as said:
         study.load("gauss_far", results=tmp_path / "new")
     command = shlex.split(str(said.value).split("make it: ")[1])

@@ -119,7 +119,7 @@ def test_growth_along_paths_names_the_run_where_it_fails():
         [shared | {"scale": scale, "value": value} for scale, value in ((1, 0.5), (2, 0.7), (5, 0.6))]
     )
     (said,) = growth(values)
-    assert "in 1 of 2 cases; NOT for line, free, seed 3, 2 to 5." in said
+    assert "in 1 of 2 cases; NOT for line, classifier_free, seed 3, 2 to 5." in said
 
 
 def test_a_base_with_weights_from_outside_is_said_to_be_one(parsed):

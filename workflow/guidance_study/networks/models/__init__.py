@@ -62,7 +62,8 @@ def exported(path: Path) -> Input:
             recipe = json.loads((file.metadata() or {}).get(ABOUT, "null"))
     except (OSError, SafetensorError, ValueError) as error:
         raise StudyError(f"'{path}' is no safetensors file of this package: {error}") from None
-    if not isinstance(recipe, dict) or recipe.get("stage") not in STAGES or not STAGES[recipe["stage"]].trains:
+    trained = [name for name, stage in STAGES.items() if stage.trains]
+    if not isinstance(recipe, dict) or recipe.get("stage") not in trained:
         raise StudyError(f"'{path}' does not say what network it is of; weights that a study made do")
     return Input(path, recipe)
 
