@@ -12,6 +12,9 @@ from guidance_study.processes.ddpm import DDPM, frame_times
 from guidance_study.stages.paths import recorded
 from guidance_study.store.rows import columns
 
+EXACT = 1e-9  # in float64: far above its rounding, 1e-16, times 1 / sqrt(abar) = 157 at the first step, and the steps
+WRONG = 1e-3
+
 
 def test_frames_are_those_nearest_to_the_wanted_steps():
     process = DDPM(steps=100)
