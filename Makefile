@@ -1,8 +1,4 @@
-# make         environment, then the whole embedded study: tables and figures in results/
-# make test    environment, then all tests, the numeric ones (make test-isa) also as older processors would run them;
-#              make test-quick leaves out the end-to-end runs
-# make lint    ruff, snakefmt, snakemake --lint
-# make bench   speed comparisons, as ratios within one run
+# `make help` lists what there is; `make` alone is `make all`.
 
 PYTHON ?= python3
 VENV := .venv
@@ -11,31 +7,33 @@ BIN := $(VENV)/bin
 HARDWARE := $(shell nvidia-smi -L >/dev/null 2>&1 && echo cuda || echo cpu)
 INSTALLED := $(VENV)/installed-$(HARDWARE)
 
-.PHONY: all test test-quick test-isa lint bench environment
+.PHONY: all test test-quick test-isa lint bench environment help
 
-all: $(INSTALLED)
+all: $(INSTALLED)  ## the environment, then the whole embedded study: tables and figures in results/
 	$(BIN)/snakemake --cores all
 	@echo
 	@echo "Tables:  results/tables/   (open table_digits.html)"
 	@echo "Figures: results/figures/  (open fig_digits_samples.png)"
 
-test: $(INSTALLED)
+test: $(INSTALLED)  ## the environment, then all tests, the numeric ones also with instruction sets cut down
 	$(BIN)/pytest
 	$(BIN)/python tests/instruction_sets.py
 
-test-isa: $(INSTALLED)
+test-isa: $(INSTALLED)  ## the numeric tests alone, as older processors would run them
 	$(BIN)/python tests/instruction_sets.py
 
-test-quick: $(INSTALLED)
+test-quick: $(INSTALLED)  ## the same without the end-to-end runs
 	$(BIN)/pytest -m "not slow"
 
-lint: $(INSTALLED)
+lint: $(INSTALLED)  ## ruff, the order of rooms, types, snakefmt, snakemake --lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/mypy
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/snakemake --lint
 
-bench: $(INSTALLED)
+bench: $(INSTALLED)  ## speed comparisons, as ratios within one run
 	$(BIN)/python benchmarks/blas_neighbours.py
 	$(BIN)/python benchmarks/training_steps.py
 	$(BIN)/python benchmarks/frechet.py
@@ -43,7 +41,10 @@ bench: $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --no-deps --target $(VENV)/torchcfm torchcfm
 	PYTHONPATH=$(VENV)/torchcfm $(BIN)/python benchmarks/network_steps.py
 
-environment: $(INSTALLED)
+environment: $(INSTALLED)  ## the environment alone, in .venv
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(INSTALLED): envs/pins.txt envs/$(HARDWARE).txt pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

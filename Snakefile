@@ -9,28 +9,31 @@ from snakemake.utils import min_version
 min_version("9.20")
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
 
-from guidance_study.config import loading
 from guidance_study.support.errors import StudyError
-from guidance_study.execution.rulebook import Rulebook, warn_of_changed_code
 
 
 configfile: "config.yaml"
 
 
 try:
+    # Importing it reads every kind: an incomplete one is an error of its author.
+    from guidance_study.config import loading
+    from guidance_study.execution.rulebook import Rulebook, warn_of_changed_code
+
     for path in workflow.configfiles:
         loading.read(
             path
         )  # Snakemake's own reader lets the second of two equal keys win
     study = loading.parse(config)
-except loading.ConfigError as error:
+    book = Rulebook(study)
+except StudyError as error:
     raise WorkflowError(str(error)) from None
 
-book = Rulebook(study)
 if workflow.is_main_process:
-    warn_of_changed_code()
-    if not workflow.dryrun:
-        book.publish()
+    try:
+        book.prepare(workflow.dryrun)
+    except StudyError as error:
+        raise WorkflowError(str(error)) from None
 
 
 wildcard_constraints:
@@ -40,6 +43,13 @@ wildcard_constraints:
 onstart:
     try:
         book.start()
+    except StudyError as error:
+        raise WorkflowError(str(error)) from None
+
+
+onsuccess:
+    try:
+        book.repeat(sys.argv)
     except StudyError as error:
         raise WorkflowError(str(error)) from None
 

@@ -25,11 +25,11 @@ jobs.prepare_process(os.cpu_count())
 
 import numpy as np  # noqa: E402 - after the thread counts are fixed
 import torch  # noqa: E402
-from guidance_study import networks, processes  # noqa: E402
 from guidance_study.config.loading import merge, parse, read  # noqa: E402
 from guidance_study.neighbours.search import class_neighbours  # noqa: E402
 from guidance_study.networks.models import placed, set_up  # noqa: E402
 from guidance_study.processes import rectified_flow  # noqa: E402
+from guidance_study.processes.samplers.dopri5 import solve  # noqa: E402
 from guidance_study.training.loop import fit  # noqa: E402
 
 STEPS = 100  # of a measured training run, with --steps another number; as many before it warm up
@@ -38,7 +38,7 @@ SMALL = {  # networks of --small
     **{name: {"num_res_blocks": 1, "channel_mult": [1]} for name in ("unet_mnist", "unet_flow", "unet_post")},
     "ddpmpp": {"model_channels": 16, "num_blocks": 1},
 }
-QUICK = {"batch": 4, "precision": "float32"}  # bfloat16 is emulated, very slowly, on most CPUs
+QUICK = {"batch_size": 4, "precision": "float32"}  # bfloat16 is emulated, very slowly, on most CPUs
 FLOWS = {"cifar_edm": (3, 32), "cifar_flow": (3, 32), "mnist": (1, 28)}
 
 
@@ -64,10 +64,10 @@ def base(study, name: str, args) -> dict:
     """A training step of a base model of config/paper.yaml."""
     model, side = study.models[name], (1, 28) if name.startswith("mnist") else (3, 32)
     shape = (side[0], side[1], side[1])
-    network = placed(networks.build(study.networks[model.network].plain(), shape, 11))
-    process = processes.build(study.processes[model.process].plain())
+    network = placed(study.networks[model.network].build(shape, 11))
+    process = study.processes[model.process]
     training = model.training.plain() | (QUICK if args.small else {})
-    device, batch = next(network.parameters()).device, training["batch"]
+    device, batch = next(network.parameters()).device, training["batch_size"]
     data = torch.rand(2048, *shape, device=device) * 2 - 1
     m = process.denoiser(network)
 
@@ -88,9 +88,9 @@ def flow(study, name: str, args) -> dict:
     """A training step of a postprocessing flow, and Dopri5 seconds an image with its network."""
     spec, (channels, side) = study.postprocessors[name], FLOWS[name]
     shape = (channels, side, side)
-    network = placed(networks.build(study.networks[spec.network].plain(), shape, 10))
+    network = placed(study.networks[spec.network].build(shape, 10))
     training = spec.training.plain() | (QUICK if args.small else {})
-    device, batch = next(network.parameters()).device, training["batch"]
+    device, batch = next(network.parameters()).device, training["batch_size"]
     start, end = (torch.rand(2048, *shape, device=device) * 2 - 1 for _ in range(2))
     v = rectified_flow.velocity(network, 0.3)
 
@@ -111,7 +111,7 @@ def flow(study, name: str, args) -> dict:
             wait()
             began = time.perf_counter()
             with torch.no_grad():
-                solution = rectified_flow.solve(v, start[:size], label, spec.solver.rtol, spec.solver.atol)
+                solution = solve(v, start[:size], label, spec.solver.rtol, spec.solver.atol)
             wait()
         found[f"dopri5_seconds_per_image_batch_{size}"] = (time.perf_counter() - began) / size
         found[f"dopri5_nfe_batch_{size}"] = solution.nfe

@@ -31,8 +31,8 @@ ROUNDS, TRAINED, SAMPLED = 5, {"mnist": 16, "cifar10": 8}, 16  # the last two: s
 jobs.prepare_process(THREADS)
 
 import torch  # noqa: E402 - after the thread counts are fixed
-from guidance_study import networks  # noqa: E402
-from guidance_study.networks import winograd  # noqa: E402
+from guidance_study.config import seams  # noqa: E402
+from guidance_study.networks.modules import winograd  # noqa: E402
 
 MNIST = {"num_res_blocks": 2, "channel_mult": [1, 2]}
 CIFAR10 = {**MNIST, "channel_mult": [1, 2, 2, 2], "num_heads": 4, "num_head_channels": 64, "dropout": 0.1}
@@ -64,7 +64,7 @@ def pair(name: str):
         if not parameter.any():
             torch.nn.init.normal_(parameter, std=0.02)
     spec = {"kind": "unet", "model_channels": 128, "attention_resolutions": factors, **options}
-    ours = networks.build(spec, shape, 0)
+    ours = seams.parse("networks", spec).build(shape, 0)
     ours.load_state_dict(theirs.state_dict())
     return theirs, ours
 

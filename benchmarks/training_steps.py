@@ -16,7 +16,6 @@ from guidance_study.execution import jobs
 jobs.prepare_process(1)
 
 import torch  # noqa: E402 - after the thread counts are fixed
-from guidance_study import networks  # noqa: E402
 from guidance_study.config.loading import load  # noqa: E402
 
 TOP = Path(__file__).resolve().parents[1]
@@ -24,8 +23,7 @@ TOP = Path(__file__).resolve().parents[1]
 
 def stepper(name: str):
     """One training step of a network of config.yaml on digits-shaped data, as a function."""
-    spec = load([TOP / "config.yaml"]).networks[name].plain()
-    network = networks.build(spec, (1, 8, 8), 11)
+    network = load([TOP / "config.yaml"]).networks[name].build((1, 8, 8), 11)
     optimizer = torch.optim.AdamW(network.parameters(), fused=True)
     x, time_, label = torch.randn(128, 1, 8, 8), torch.rand(128) * 1000, torch.arange(128) % 11
 

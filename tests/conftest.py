@@ -19,8 +19,8 @@ os.environ["GUIDANCE_STUDY_GPU_LOCK"] = "False"  # or a test would wait for this
 
 TINY = {
     "models": {
-        "digits_conditional": {"training": {"steps": 30, "batch": 32}},
-        "digits_unconditional": {"training": {"steps": 30, "batch": 32}},
+        "digits_conditional": {"training": {"steps": 30, "batch_size": 32}},
+        "digits_unconditional": {"training": {"steps": 30, "batch_size": 32}},
     },
     "networks": {"mlp": {"width": 32, "blocks": 1}, "mlp_flow": {"width": 32, "blocks": 1}},
     "classifiers": {
@@ -28,12 +28,12 @@ TINY = {
         "digits_features": {"training": {"steps": 30}},
         "digits_evaluator": {"network": {"channels": 8, "features": 16}, "training": {"steps": 30}},
     },
-    "postprocessors": {"digits": {"training": {"steps": 30, "batch": 32}}},
+    "postprocessors": {"digits": {"training": {"steps": 30, "batch_size": 32}}},
     "experiments": {
         name: {
             "sampler": {"steps": 3},
             "pool": {"n": 90},
-            "evaluation": {"scales": [2.5], "blocks": 3, "block_size": 60},
+            "evaluation": {"scales": [2.5], "repeats": 3, "n": 60},
         }
         for name in ("digits_cfg", "digits_cg")
     },
@@ -47,24 +47,24 @@ SYNTHETIC = [
 ]  # fmt: skip
 LEVELS = ("fractal_a_cg", "fractal_b_cg", "fractal_c_cg", "fractal_c_cfg")
 LINE = ("gauss_far", "gauss_mid", "gauss_near")
-PLANE = ("fractal_a_free", "fractal_b_free", "fractal_c_free")
-SHORT = {"training": {"steps": 20, "batch": 32}}
+PLANE = ("fractal_a_unconditional", "fractal_b_unconditional", "fractal_c_unconditional")
+SHORT = {"training": {"steps": 20, "batch_size": 32}}
 TINY_POINTS = {
     "datasets": {
         **{f"gauss_{m}": {"train": 200, "held_out": 200} for m in ("far", "mid", "near")},
         **{f"fractal_{level}": {"train": 200, "held_out": 200, "splits": 2} for level in "abc"},
     },
     "networks": {name: {"width": 16, "blocks": 1} for name in ("mlp_line", "mlp_plane")},
-    "models": dict.fromkeys([*LINE, *(f"{name}_free" for name in LINE), *PLANE, "fractal_c"], SHORT),
+    "models": dict.fromkeys([*LINE, *(f"{name}_unconditional" for name in LINE), *PLANE, "fractal_c"], SHORT),
     "classifiers": {
         **{f"gauss_{m}_{kind}": SHORT for m in ("far", "mid", "near") for kind in ("nonlinear", "linear")},
         **{f"fractal_{level}_linear": SHORT for level in "abc"},
     },
     "postprocessors": {"fractal": SHORT},
     "experiments": {
-        name: {"sampler": {"steps": 4}, "pool": {"n": 60}, "evaluation": {"block_size": 40}} for name in LEVELS
+        name: {"sampler": {"steps": 4}, "pool": {"n": 60}, "evaluation": {"n": 40}} for name in LEVELS
     },
-    "paths": {
+    "trajectories": {
         name: {"sampler": {"steps": 5}, "n": 20} for name in ("gauss_far", "gauss_mid", "gauss_near", "fractal_c")
     },
     "all": SYNTHETIC,

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from guidance_study.plan.recipes import Artefact
-from guidance_study.store.artefacts import Store
+from guidance_study.store.artefacts import Store, content
 
 RUN = {
     "seconds": 90.5,
@@ -21,7 +21,9 @@ def fill(root: Path, artefacts: Iterable[Artefact]) -> Store:
     """Write each artefact; its files hold its address and their name."""
     store = Store(root)
     for artefact in artefacts:
-        described = {"recipe": artefact.recipe, "key": artefact.key, "facts": {}, "run": RUN}
+        made = {a.address: store.manifest(a.address) for a in artefact.inputs.values()}
+        read = {address: content(manifest) for address, manifest in made.items() if manifest}
+        described = {"recipe": artefact.recipe, "key": artefact.key, "inputs": read, "facts": {}, "run": RUN}
         with store.write(artefact.address, lambda described=described: described) as out:
             for name in artefact.spec.files:
                 (out / name).write_text(f"{artefact.address} {name}")

@@ -1,10 +1,16 @@
-"""Networks whose every parameter is drawn: what starts as zero or as almost nothing hides what lies before it."""
+"""Networks for tests, and their every parameter drawn: what starts as almost nothing hides what lies before it."""
 
 import math
 
 import torch
+from guidance_study.config import seams
 from guidance_study.support.randomness import generator
 from torch import nn
+
+
+def build(spec: dict, *arguments) -> nn.Module:
+    """The network of a recipe's dict: its kind's `build(*arguments)`."""
+    return seams.parse("networks", spec).build(*arguments)
 
 
 def drawn(network: nn.Module) -> nn.Module:

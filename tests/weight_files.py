@@ -7,7 +7,7 @@ from pathlib import Path
 
 import timm
 import torch
-from guidance_study.networks.vae import PosteriorMean
+from guidance_study.networks.modules.vae import PosteriorMean
 from guidance_study.support.writing import sha256
 from random_weights import drawn
 from safetensors.torch import save_file

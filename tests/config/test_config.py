@@ -5,11 +5,12 @@ import json
 import pytest
 from conftest import TOP
 from guidance_study.config.loading import ConfigError, load, merge, parse, read
-from guidance_study.config.schema import reference_text, schema_text
+from guidance_study.config.schema import overlay_text, reference_text, schema_text
 
 MISTAKES = {
     "unknown key": ({"networks": {"mlp": {"widht": 3}}}, ["networks.mlp.widht", "3", "width"]),
     "unknown top key": ({"netwroks": {}}, ["netwroks", "networks"]),
+    "unknown key of an arm": ({"experiments": {"digits_cfg": {"arms": [{"space": "features", "k": 7, "postprocessor": "digits", "search": {"kind": "ivf"}}]}}}, ["experiments.digits_cfg.arms[0].search", "unknown", "allowed", "space, k, postprocessor, train_on"]),
     "string for number": ({"experiments": {"digits_cfg": {"pool": {"n": "6000"}}}}, ["experiments.digits_cfg.pool.n", "'6000'", "integer"]),
     "1e-4 is text": ({"processes": {"ddpm": {"beta_start": "1e-4"}}}, ["processes.ddpm.beta_start", "'1e-4'", "1.0e-4"]),
     "infinite": ({"processes": {"ddpm": {"beta_end": float("inf")}}}, ["processes.ddpm.beta_end", "inf", "finite number"]),
@@ -38,43 +39,52 @@ MISTAKES = {
     "too many levels for 8 x 8": ({"networks": {"unet": {"channel_mult": [1, 1, 1, 1, 1]}}, "models": {"digits_conditional": {"network": "unet"}}}, ["models.digits_conditional.network", "'unet'", "multiples of 16"]),
     "heads that do not divide": ({"networks": {"unet": {"num_heads": 3}}, "models": {"digits_conditional": {"network": "unet"}}}, ["networks.unet", "num_heads 3", "evenly"]),
     "no head channels": ({"networks": {"unet": {"num_head_channels": 0}}}, ["networks.unet.num_head_channels", "0", "-1"]),
-    "tiny blocks": ({"experiments": {"digits_cfg": {"evaluation": {"block_size": 1}}}}, ["experiments.digits_cfg.evaluation.block_size", "1", "10"]),
+    "tiny blocks": ({"experiments": {"digits_cfg": {"evaluation": {"n": 1}}}}, ["experiments.digits_cfg.evaluation.n", "1", "10"]),
     "an experiment twice in a table": ({"tables": {"table_digits": {"experiments": ["digits_cfg", "digits_cfg"]}}}, ["tables.table_digits.experiments", "digits_cfg", "once"]),
     "nothing to tabulate": ({"tables": {"table_digits": {"metrics": ["near_copies"], "references": ["held_out"]}}}, ["tables.table_digits.references", "'train'", "near_copies"]),
-    "sizes that do not compare": ({"experiments": {"digits_cg": {"evaluation": {"block_size": 100}}}}, ["tables.table_digits.experiments", "block_size", "100"]),
+    "sizes that do not compare": ({"experiments": {"digits_cg": {"evaluation": {"n": 100}}}}, ["tables.table_digits.experiments", "block_size", "100"]),
     "evaluators that do not compare": ({"experiments": {"digits_cg": {"evaluator": "digits_features", "arms": [{"space": "pixels", "postprocessor": "digits"}]}}, "tables": {"table_digits": {"arms": []}}, "figures": {"fig_digits_samples": {"experiments": ["digits_cfg"]}, "fig_digits_pca": {"experiments": ["digits_cfg"]}}}, ["tables.table_digits.experiments", "evaluator", "digits_features"]),
     "evaluator without a seed of its own": ({"seeds": [0, 1], "classifiers": {"digits_evaluator": {"seed": None}}}, ["experiments.digits_cfg.evaluator", "'digits_evaluator'", "seed of its own"]),
-    "evaluator under another name": ({"classifiers": {"digits_features": {"seed": 0}, "judge": {"dataset": "digits", "network": {"kind": "mlp"}, "training": {"steps": 600, "batch": 128, "lr": 0.002, "schedule": "cosine"}}}, "experiments": {"digits_cfg": {"evaluator": "judge"}}}, ["experiments.digits_cfg.arms[1].space", "'features'", "another classifier"]),
+    "evaluator under another name": ({"classifiers": {"digits_features": {"seed": 0}, "judge": {"dataset": "digits", "network": {"kind": "mlp"}, "training": {"steps": 600, "batch_size": 128, "lr": 0.002, "lr_schedule": "cosine"}}}, "experiments": {"digits_cfg": {"evaluator": "judge"}}}, ["experiments.digits_cfg.arms[1].space", "'features'", "another classifier"]),
     "a key that is no text": ({"networks": {"mlp": {True: 1}}}, ["networks.mlp.True", "1", "width"]),
     "a pool too small": ({"experiments": {"digits_cfg": {"pool": {"n": 29}}}}, ["experiments.digits_cfg.pool.n", "29", "at least 30"]),
     "no guiding classifier": ({"experiments": {"digits_cg": {"guidance": {"classifier": None}}}}, ["experiments.digits_cg.guidance.classifier", "None", "allowed are digits_noisy"]),
-    "a mixture that is not known": ({"paths": {"gauss_far": {"dataset": "digits"}}}, ["paths.gauss_far.dataset", "'digits'", "gauss_far"]),
+    "a mixture that is not known": ({"trajectories": {"gauss_far": {"dataset": "digits"}}}, ["trajectories.gauss_far.dataset", "'digits'", "gauss_far"]),
     "exact judge of unknown data": ({"experiments": {"digits_cfg": {"evaluator": "exact"}}}, ["experiments.digits_cfg.evaluator", "'exact'", "fractal_c"]),
-    "a part of other data": ({"paths": {"gauss_far": {"parts": {"linear": "gauss_mid_linear"}}}}, ["paths.gauss_far.parts.linear", "'gauss_mid_linear'", "'gauss_far'"]),
-    "a run without its part": ({"paths": {"gauss_far": {"runs": {"free": {"eps": "nonlinear"}}}}}, ["paths.gauss_far.runs.free.eps", "'nonlinear'", "conditional"]),
-    "a run's classifier": ({"paths": {"gauss_far": {"runs": {"linear": {"guidance": {"classifier": "best"}}}}}}, ["paths.gauss_far.runs.linear.guidance.classifier", "'best'", "exact"]),
-    "a run with the wrong model": ({"paths": {"gauss_far": {"runs": {"free": {"eps": "unconditional"}}}}}, ["paths.gauss_far.runs.free.guidance.kind", "'classifier_free'", "class_dropout"]),
-    "more steps of a run than diffusion": ({"paths": {"gauss_far": {"runs": {"exact": {"steps": 2000}}}}}, ["paths.gauss_far.runs.exact.steps", "2000", "at most 1000"]),
-    "a model called exact": ({"models": {"exact": {"dataset": "digits", "process": "ddpm", "network": "mlp", "conditional": True, "training": {"steps": 1, "batch": 1, "lr": 0.1}}}}, ["'exact'", "taken", "another"]),
+    "a part of other data": ({"trajectories": {"gauss_far": {"parts": {"linear": "gauss_mid_linear"}}}}, ["trajectories.gauss_far.parts.linear", "'gauss_mid_linear'", "'gauss_far'"]),
+    "a run without its part": ({"trajectories": {"gauss_far": {"runs": {"classifier_free": {"eps": "nonlinear"}}}}}, ["trajectories.gauss_far.runs.classifier_free.eps", "'nonlinear'", "conditional"]),
+    "a run's classifier": ({"trajectories": {"gauss_far": {"runs": {"linear": {"guidance": {"classifier": "best"}}}}}}, ["trajectories.gauss_far.runs.linear.guidance.classifier", "'best'", "exact"]),
+    "a run with the wrong model": ({"trajectories": {"gauss_far": {"runs": {"classifier_free": {"eps": "unconditional"}}}}}, ["trajectories.gauss_far.runs.classifier_free.guidance.kind", "'classifier_free'", "class_dropout"]),
+    "more steps of a run than diffusion": ({"trajectories": {"gauss_far": {"runs": {"exact": {"steps": 2000}}}}}, ["trajectories.gauss_far.runs.exact.steps", "2000", "at most 1000"]),
+    "a model called exact": ({"models": {"exact": {"dataset": "digits", "process": "ddpm", "network": "mlp", "conditional": True, "training": {"steps": 1, "batch_size": 1, "lr": 0.1}}}}, ["'exact'", "taken", "another"]),
     "a table without its run": ({"tables": {"table_1d": {"runs": ["best"]}}}, ["tables.table_1d", "'best'", "nonlinear"]),
-    "a gap at another scale": ({"tables": {"table_gap": {"pairs": [{"left": "free", "right": "late"}]}}, "paths": {p: {"runs": {"late": {"eps": "unconditional", "guidance": {"kind": "classifier", "classifier": "linear"}, "scales": [2]}}} for p in ("gauss_far", "gauss_mid", "gauss_near")}}, ["paths.gauss_far.runs.late.scales[0]", "2", "1"]),
+    "a gap at another scale": ({"tables": {"table_gap": {"pairs": [{"left": "classifier_free", "right": "late"}]}}, "trajectories": {p: {"runs": {"late": {"eps": "unconditional", "guidance": {"kind": "classifier", "classifier": "linear"}, "scales": [2]}}} for p in ("gauss_far", "gauss_mid", "gauss_near")}}, ["trajectories.gauss_far.runs.late.scales[0]", "2", "1"]),
     "images in a table of points": ({"tables": {"table_2d": {"experiments": ["digits_cfg"]}}}, ["tables.table_2d.experiments[0]", "'digits_cfg'", "fractal_a_cg"]),
     "points in a table of images": ({"tables": {"table_digits": {"experiments": ["fractal_c_cfg"]}}}, ["tables.table_digits.experiments[0]", "'fractal_c_cfg'", "digits_cfg"]),
-    "a figure in another space": ({"figures": {"fig_1": {"paths": ["fractal_c"], "runs": ["free"]}}}, ["figures.fig_1.paths", "(2,)", "(1,)", "'fractal_c'"]),
-    "columns and rows both many": ({"figures": {"fig_3": {"runs": ["free", "linear"]}}}, ["figures.fig_3.runs", "one value"]),
+    "a figure in another space": ({"figures": {"fig_1": {"trajectories": ["fractal_c"], "runs": ["classifier_free"]}}}, ["figures.fig_1.trajectories", "(2,)", "(1,)", "'fractal_c'"]),
+    "columns and rows both many": ({"figures": {"fig_3": {"runs": ["classifier_free", "linear"]}}}, ["figures.fig_3.runs", "one value"]),
     "Tab. 1 at a scale that is not made": ({"tables": {"table_1": {"scales": [1, 2, 7]}}}, ["tables.table_1.scales[2]", "7", "2.5"]),
-    "sides of Eq. (4) swapped": ({"tables": {"table_gap": {"pairs": [{"left": "nonlinear", "right": "free"}]}}}, ["tables.table_gap.pairs[0].left", "'nonlinear'", "conditional"]),
+    "sides of Eq. (4) swapped": ({"tables": {"table_gap": {"pairs": [{"left": "nonlinear", "right": "classifier_free"}]}}}, ["tables.table_gap.pairs[0].left", "'nonlinear'", "conditional"]),
     "a reference that is not exact": ({"tables": {"table_1d": {"reference": "linear"}}}, ["tables.table_1d.reference", "'linear'", "exact eps"]),
-    "points on a line in the plane": ({"figures": {"fig_scale": {"paths": "gauss_far", "runs": ["linear"]}}}, ["figures.fig_scale.paths", "(1,)", "(2,)"]),
+    "points on a line in the plane": ({"figures": {"fig_scale": {"trajectories": "gauss_far", "runs": ["linear"]}}}, ["figures.fig_scale.trajectories", "(1,)", "(2,)"]),
     "rows of unequal length": ({"figures": {"fig_4": {"experiments": ["fractal_a_cg", "fractal_c_cfg"]}}}, ["figures.fig_4.experiments", "equally many"]),
-    "blocks of points": ({"experiments": {"fractal_c_cfg": {"evaluation": {"blocks": 3}}}}, ["experiments.fractal_c_cfg.evaluation.blocks", "3", "1"]),
-    "balls larger than a class": ({"experiments": {"fractal_c_cfg": {"evaluation": {"block_size": 10}}}}, ["experiments.fractal_c_cfg.evaluation.manifold_k", "5", "below 5"]),
+    "blocks of points": ({"experiments": {"fractal_c_cfg": {"evaluation": {"repeats": 3}}}}, ["experiments.fractal_c_cfg.evaluation.repeats", "3", "1"]),
+    "balls larger than a class": ({"experiments": {"fractal_c_cfg": {"evaluation": {"n": 10}}}}, ["experiments.fractal_c_cfg.evaluation.manifold_k", "5", "below 5"]),
     "points that do not compare": ({"experiments": {"fractal_a_cg": {"evaluation": {"manifold_k": 3}}}}, ["tables.table_2d.experiments", "manifold_k", "3"]),
-    "too few trajectories": ({"paths": {"gauss_far": {"n": 1}}}, ["paths.gauss_far.n", "1", "at least 2"]),
-    "a CNN on points": ({"classifiers": {"fractal_a_cnn": {"dataset": "fractal_a", "network": {"kind": "cnn"}, "training": {"steps": 1, "batch": 1, "lr": 0.1}}}}, ["classifiers.fractal_a_cnn.network.kind", "'cnn'", "(2,)"]),
+    "too few trajectories": ({"trajectories": {"gauss_far": {"n": 1}}}, ["trajectories.gauss_far.n", "1", "at least 2"]),
+    "a CNN on points": ({"classifiers": {"fractal_a_cnn": {"dataset": "fractal_a", "network": {"kind": "cnn"}, "training": {"steps": 1, "batch_size": 1, "lr": 0.1}}}}, ["classifiers.fractal_a_cnn.network.kind", "'cnn'", "(2,)"]),
+    "a classifier denoises": ({"networks": {"mlp2": {"kind": "cnn"}}}, ["networks.mlp2.kind", "'cnn'", "residual_mlp, song_unet, unet"]),
+    "a denoiser classifies": ({"classifiers": {"judge": {"dataset": "digits", "network": {"kind": "unet"}, "training": {"steps": 1, "batch_size": 1, "lr": 0.1}}}}, ["classifiers.judge.network.kind", "'unet'", "cnn, linear, mlp"]),
+    "a network deaf to augmentations": ({"processes": {"edm": {"kind": "edm"}}, "networks": {"song": {"kind": "song_unet", "augment_dim": 0}, "hearing": {"kind": "song_unet"}}, "models": {"deaf": {"dataset": "digits", "process": "edm", "network": "song", "conditional": False, "augment": 0.1, "training": {"steps": 1, "batch_size": 1, "lr": 0.1}}}}, ["models.deaf.augment", "0.1", "hearing"]),
+    "channels that do not embed": ({"networks": {"song": {"kind": "song_unet", "model_channels": 6}}}, ["networks.song", "6", "multiple of 4"]),
     "a colour that is none": ({"figures": {"fig_5": {"colours": ["blurple", "#000000"]}}}, ["figures.fig_5.colours[0]", "'blurple'", "#0072B2"]),
     "no kind": ({"tables": {"new": {"title": "", "experiments": ["digits_cfg"]}}}, ["tables.new.kind", "missing"]),
     "Tab. 1 without scale 1": ({"tables": {"table_1": {"scales": [2, 2.5, 3]}}}, ["tables.table_1.scales[0]", "2", "1"]),
+    "an old key of a training": ({"models": {"digits_conditional": {"training": {"ema": 0.9}}}}, ["models.digits_conditional.training.ema", "ema_decay"]),
+    "an old key of an evaluation": ({"experiments": {"digits_cfg": {"evaluation": {"block_size": 100}}}}, ["experiments.digits_cfg.evaluation.block_size", "'n' now"]),
+    "an old key of a process": ({"processes": {"ddpm": {"steps": 1000}}}, ["processes.ddpm.steps", "timesteps"]),
+    "an old key of a sampler": ({"experiments": {"digits_cfg": {"sampler": {"clip": True}}}}, ["experiments.digits_cfg.sampler.clip", "clip_x0"]),
+    "an old section": ({"paths": {}}, ["'paths'", "trajectories"]),
     "a name that is no name": ({"seeds": [0], "networks": {"My Net": {"kind": "residual_mlp"}}}, ["networks.My Net", "lower-case"]),
 }  # fmt: skip
 
@@ -88,6 +98,13 @@ def test_a_mistake_is_one_sentence(parsed, mistake):
     assert "\n" not in message
     for part in expected:
         assert part in message, message
+
+
+def test_neighbours_in_a_classifier_s_space_where_nothing_judges(default, parsed):
+    """Only figures show such an experiment: there is no evaluator whose network could be the space's."""
+    unjudged = default["experiments"]["digits_cfg"] | {"evaluator": None}
+    assert any(arm["space"] == "features" for arm in unjudged["arms"])
+    assert parsed({"experiments": {"unjudged": unjudged}}).experiments["unjudged"].evaluator is None
 
 
 def test_the_same_name_twice_in_a_file(tmp_path):
@@ -124,6 +141,13 @@ def test_committed_schema_is_current():
     assert committed == schema_text(), "run: python -m guidance_study schema > workflow/schemas/config.schema.json"
 
 
+def test_committed_schema_of_overlays_is_current():
+    committed = (TOP / "workflow" / "schemas" / "overlay.schema.json").read_text()
+    assert committed == overlay_text(), (
+        "run: python -m guidance_study schema --overlay > workflow/schemas/overlay.schema.json"
+    )
+
+
 def test_committed_reference_is_current():
     committed = (TOP / "docs" / "configuration.md").read_text()
     assert committed == reference_text(), "run: python -m guidance_study schema --markdown > docs/configuration.md"
@@ -149,3 +173,57 @@ def test_schema_describes_every_field_and_accepts_the_default(default):
     for name, model in schema["$defs"].items():
         assert model["additionalProperties"] is False, name
     parse(default)
+
+
+@pytest.fixture(scope="module")
+def overlays():
+    """`overlays(data)`: the first thing that the schema of overlays finds wrong, or None."""
+    import jsonschema
+
+    schema = json.loads(overlay_text())
+    jsonschema.Draft202012Validator.check_schema(schema)
+    return lambda data: next(jsonschema.Draft202012Validator(schema).iter_errors(data), None)
+
+
+@pytest.mark.parametrize("overlay", sorted((TOP / "config").glob("*.yaml")), ids=lambda p: p.stem)
+def test_every_overlay_fits_the_schema_of_overlays(overlays, overlay):
+    assert overlays(read(overlay)) is None
+
+
+def test_the_schema_of_overlays_requires_nothing_at_any_depth(overlays, default):
+    def trajectories(data: dict, at: tuple = ()):
+        for key, value in data.items():
+            yield (*at, key), value
+            if isinstance(value, dict):
+                yield from trajectories(value, (*at, key))
+
+    for at, value in trajectories(default):
+        for part in reversed(at):
+            value = {part: value}
+        assert overlays(value) is None, at
+    assert overlays({}) is None
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"netwroks": {}},
+        {"networks": {"mlp": {"widht": 3}}},
+        {"experiments": {"digits_cfg": {"sampler": {"setps": 3}}}},
+        {"experiments": {"digits_cfg": {"arms": [{"spaec": "pixels"}]}}},
+        {"models": {"digits_conditional": {"training": {"steps": "many"}}}},
+        {"processes": {"ddpm": {"kind": "edm", "beta_start": 0.1}}},
+        {"tables": {"table_digits": {"experimets": []}}},
+    ],
+)
+def test_a_misspelt_key_does_not_fit_the_schema_of_overlays(overlays, changes):
+    assert overlays(changes) is not None
+
+
+@pytest.mark.parametrize("file", [TOP / "config.yaml", *sorted((TOP / "config").glob("*.yaml"))], ids=lambda p: p.stem)
+def test_editors_find_the_schema_of_a_file(file):
+    """The head that the YAML language server reads: a path, from the file on, to the schema that it fits."""
+    head, _, schema = file.read_text().splitlines()[0].partition("=")
+    assert head == "# yaml-language-server: $schema"
+    name = "config.schema.json" if file.parent == TOP else "overlay.schema.json"
+    assert (file.parent / schema).resolve() == TOP / "workflow" / "schemas" / name

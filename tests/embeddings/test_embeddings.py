@@ -237,7 +237,7 @@ def test_vae_resizes_on_demand(files, images):
 
 def test_vae_of_stable_diffusion_has_its_published_size():
     """34,163,592 parameters in the encoder of 83,653,863 in all."""
-    from guidance_study.networks.vae import STABLE_DIFFUSION, PosteriorMean
+    from guidance_study.networks.modules.vae import STABLE_DIFFUSION, PosteriorMean
 
     with torch.device("meta"):
         network = PosteriorMean(**STABLE_DIFFUSION)

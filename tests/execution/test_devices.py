@@ -140,7 +140,7 @@ def test_a_batch_that_does_not_fit_is_halved_to_the_same_rows(most, capsys):
     assert [row for a, b in fitting for row in range(a, b)] == list(range(5, 25))  # each row once, in order
     said = capsys.readouterr().err.splitlines()
     assert len(said) == len(calls) - len(fitting)
-    assert most >= 20 or "does not hold a batch of 20 (execution.batch); going on with 10" in said[0]
+    assert most >= 20 or "does not hold a batch of 20 (execution.inference_batch); going on with 10" in said[0]
 
 
 def test_where_nothing_can_be_halved_one_sentence_says_so():

@@ -1,8 +1,9 @@
 """Several processes train to the weights of one, and end together: with an error's sentence, or with a killed job."""
 
-import json
 import math
 import os
+import re
+import signal
 import subprocess
 import sys
 import time
@@ -13,10 +14,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+import torch.distributed as dist
 from conftest import TOP
-from guidance_study.execution import distributed, jobs
+from guidance_study.execution import devices, distributed, jobs
 from guidance_study.execution.distributed import Group
 from guidance_study.plan.recipes import Artefact
+from guidance_study.stages import denoiser
 from guidance_study.store.artefacts import CHECKPOINTS, Store
 from guidance_study.support.errors import StudyError
 from guidance_study.training import loop as training
@@ -28,11 +31,11 @@ STEPS = 10
 DATASET = Artefact("dataset", "points", {}, {})
 DENOISER = Artefact(
     "denoiser", "mlp",
-    {"process": {"kind": "ddpm", "steps": 50, "beta_start": 1e-4, "beta_end": 0.02, "prediction": "eps"},
+    {"process": {"kind": "ddpm", "timesteps": 50, "beta_start": 1e-4, "beta_end": 0.02, "prediction": "eps"},
      "network": {"kind": "residual_mlp", "width": 16, "blocks": 1, "fourier": 0, "fourier_sigma": 1.0,
                  "zero_init": False},
-     "shape": [2], "rows": 4, "class_dropout": 0.1, "flip": False, "augment": 0.0, "weights": None, "seed": 0,
-     "training": TRAINING | {"steps": STEPS, "batch": 9, "micro_batch": 2}},
+     "shape": [2], "class_rows": 4, "class_dropout": 0.1, "flip": False, "augment": 0.0, "weights": None, "seed": 0,
+     "training": TRAINING | {"steps": STEPS, "batch_size": 9, "micro_batch": 2}},
     {"dataset": DATASET},
 )  # fmt: skip
 SLOW = """
@@ -50,20 +53,38 @@ def slow(*key, made=denoiser.generator):
 denoiser.generator = slow
 jobs.run_job(DENOISER.recipe, DENOISER.address, Path(sys.argv[1]))
 """
-FAULT = """
-import os
-from guidance_study.execution.distributed import child
-from guidance_study.support.errors import StudyError
-from guidance_study.stages import denoiser
+FAULTS = {
+    "sentence": lambda: raised(StudyError("the weights of x are missing")),
+    "killed": lambda: os.kill(os.getpid(), signal.SIGKILL),
+    "mistake": lambda: raised(KeyError("x")),
+    "its gpu": lambda: raised(StudyError(f"GPU {os.environ['CUDA_VISIBLE_DEVICES']}")),
+}
+child = distributed.child
 
-def faulty(seed, purpose, step, made=denoiser.generator):
-    if step == 3:
-        {fault}
-    return made(seed, purpose, step)
 
-denoiser.generator = faulty
-child()
-"""
+def raised(error: Exception) -> None:
+    raise error
+
+
+def at_step_3(fault: str, made=denoiser.generator):
+    """`denoiser.generator` that fails at step 3."""
+
+    def faulty(seed, purpose, step):
+        if step == 3:
+            FAULTS[fault]()
+        return made(seed, purpose, step)
+
+    return faulty
+
+
+def faulty_child(index, *arguments) -> None:
+    """A process of rank 1 with the fault that the environment names."""
+    denoiser.generator = at_step_3(os.environ["FAULT"])
+    child(index, *arguments)
+
+
+def child_that_ends(*arguments) -> None:
+    raise SystemExit(7)
 
 
 @pytest.fixture(autouse=True)
@@ -117,26 +138,49 @@ def test_two_processes_train_to_the_weights_of_one(tmp_path, alone, capfd):
     assert not (tmp_path / "results" / CHECKPOINTS).exists()
 
 
-def test_a_killed_run_of_two_leaves_no_process_and_goes_on_as_one(tmp_path, alone, monkeypatch, capsys):
+@pytest.fixture
+def slow(tmp_path):
+    """A run of two processes, from a script that is not guarded against being run again, as Snakemake's are not."""
+    script = tmp_path / "script.py"
+    script.write_text(SLOW)
+    folders = map(str, (TOP / "workflow", TOP / "tests", TOP / "tests" / "training", TOP / "tests" / "execution"))
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(folders), "TMPDIR": str(tmp_path)}
     root = store(tmp_path / "results")
-    environment = os.environ | {
-        "PYTHONPATH": os.pathsep.join(
-            [str(TOP / "workflow"), str(TOP / "tests"), *map(str, (TOP / "tests").glob("[a-z]*/"))]
-        ),
-        "TMPDIR": str(tmp_path),
-    }
-    run = subprocess.Popen([sys.executable, "-c", SLOW, str(root)], env=environment, stderr=subprocess.DEVNULL)
-    checkpoint = root / CHECKPOINTS / DENOISER.address / "step-00000003.pt"
-    assert soon(checkpoint.exists, 600)  # a busy machine takes long to begin
-    children = [int(pid) for pid in Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()]
+    command = [sys.executable, str(script), str(root)]
+    run = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    assert soon(lambda: any((root / CHECKPOINTS / DENOISER.address).glob("*/step-00000003.pt")), 300)
+    yield run, root
+    run.kill()
+    run.communicate()
+
+
+def test_a_killed_run_of_two_leaves_no_process_and_goes_on_as_one(tmp_path, alone, slow, monkeypatch, capsys):
+    run, root = slow
+    children = children_of(run)
+    assert sum("spawn_main" in (path / "cmdline").read_text() for path in children) == 1
     run.kill()
     run.wait()
-    assert len(children) == 1
-    assert soon(lambda: not any(Path(f"/proc/{pid}").exists() for pid in children), 5)
-    assert not list(tmp_path.glob("guidance-study-*"))
+    assert soon(lambda: not any(path.exists() for path in children), 5)
+    assert {path.name for path in tmp_path.iterdir()} == {"alone", "results", "script.py"}
     monkeypatch.setenv("GUIDANCE_STUDY_DEVICES", "1")
     assert same(trained(root), alone)
     assert "going on after step" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_a_signal_to_all_processes_ends_them_with_a_checkpoint_and_a_sentence(slow, number):
+    run, root = slow
+    children = children_of(run)
+    os.killpg(run.pid, number)
+    said = run.communicate(timeout=300)[1]
+    found = re.search(rf"stopped by {number.name} after (\d+) of {STEPS} steps; run again to go on", said)
+    assert found, said
+    assert (root / CHECKPOINTS / DENOISER.address / f"step-{int(found[1]):08d}.pt").exists()
+    assert soon(lambda: not any(path.exists() for path in children), 5)
+
+
+def children_of(run: subprocess.Popen) -> list[Path]:
+    return [Path("/proc", pid) for pid in Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()]
 
 
 def soon(condition, seconds: float) -> bool:
@@ -149,37 +193,56 @@ def soon(condition, seconds: float) -> bool:
 @pytest.mark.parametrize(
     ("fault", "sentence"),
     [
-        ("raise StudyError('the weights of x are missing')", "^the weights of x are missing$"),
-        ("os.kill(os.getpid(), 9)", "^process 1 of the 2 of this training was ended by signal 9$"),
+        ("sentence", "the weights of x are missing"),
+        ("killed", "process 1 of the 2 of this training was ended by signal 9"),
+        ("mistake", "process 1 of the 2 of this training failed: KeyError: 'x'"),
+        ("its gpu", "GPU 5"),
     ],
 )
 def test_the_error_of_another_process_is_the_jobs(tmp_path, monkeypatch, fault, sentence):
     root = store(tmp_path / "results")
-    monkeypatch.setattr(distributed, "COMMAND", [sys.executable, "-c", FAULT.format(fault=fault)])
-    with pytest.raises(StudyError, match=sentence):
+    monkeypatch.setenv("FAULT", fault)
+    monkeypatch.setattr(distributed, "child", faulty_child)
+    if fault == "its gpu":
+        monkeypatch.setattr(devices, "claim", lambda *_: ["3", "5"])
+    with pytest.raises(StudyError, match=f"^{sentence}$"):
         trained(root)
     assert not list((root / DENOISER.address).glob("*"))
     assert distributed._place is None
 
 
+def test_a_mistake_in_the_jobs_own_process_stays_what_it_is(tmp_path, monkeypatch):
+    monkeypatch.setattr(denoiser, "generator", at_step_3("mistake"))
+    monkeypatch.setattr(distributed, "NOTICE", 0.5)
+    with pytest.raises(KeyError, match="x"):
+        trained(store(tmp_path / "results"))
+    assert not dist.is_initialized()
+
+
 def test_a_process_that_ends_before_they_meet_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(distributed, "COMMAND", [sys.executable, "-c", "raise SystemExit(7)"])
+    monkeypatch.setattr(distributed, "child", child_that_ends)
     with pytest.raises(StudyError, match="process 1 of the 2 of this training ended with status 7"):
         trained(store(tmp_path / "results"))
 
 
-def test_the_cause_is_named_rather_than_what_it_led_to(tmp_path):
-    def failed(*ranks: int) -> str:
-        children = {rank: SimpleNamespace(poll=lambda rank=rank: -9 if rank == 3 else 1) for rank in ranks}
-        return str(distributed._Place(0, 6, tmp_path, children).failure())
+def test_the_cause_is_named_rather_than_what_it_led_to():
+    told = dist.HashStore()
 
-    for rank, expected, sentence in ((1, False, "connection closed"), (2, False, "KeyError: 'x'"), (4, True, "no x")):
-        error = {"expected": expected, "sentence": sentence, "time": 10 - rank}
-        (tmp_path / f"error-{rank}").write_text(json.dumps(error))
-    assert failed(1, 2) == "process 2 of the 6 of this training failed: KeyError: 'x'"  # the first in time
-    assert failed(1, 2, 3) == "process 3 of the 6 of this training was ended by signal 9"
-    assert failed(1, 2, 3, 4) == "no x"
-    assert failed() == "None"
+    def failed(*codes: int) -> str | None:
+        return distributed._Place(0, 4, told, [SimpleNamespace(exitcode=code) for code in codes]).failure()
+
+    def report(rank: int, error: Exception) -> None:
+        distributed._Place(rank, 4, told).report(error)
+
+    assert failed(None, 0, None) is None
+    assert failed(1, 0, None) == "process 1 of the 4 of this training ended with status 1"
+    report(2, KeyError("x"))
+    report(1, RuntimeError("connection closed\nby peer"))
+    assert failed(1, 1, None) == "process 2 of the 4 of this training failed: KeyError: 'x'"  # the first in time
+    assert failed(1, None, None) == failed(1, 1, None)  # however long its end takes
+    assert failed(1, 1, -9) == "process 3 of the 4 of this training was ended by signal 9"
+    report(3, StudyError("no x"))
+    assert failed(1, -6, 1) == "no x"
 
 
 @pytest.mark.parametrize(("batch", "size"), [(9, 2), (8, 3), (3, 3), (128, 7)])
@@ -187,12 +250,6 @@ def test_shares_are_even_and_cover_the_batch(batch, size):
     shares = [range(batch)[Group(rank, size).share(batch)] for rank in range(size)]
     assert [row for share in shares for row in share] == list(range(batch))
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
-
-
-def test_buckets_keep_order_and_size(monkeypatch):
-    monkeypatch.setattr(distributed, "BUCKET", 10)
-    tensors = [torch.zeros(n) for n in (4, 6, 1, 30, 2, 2)]
-    assert [[len(t) for t in bucket] for bucket in distributed._buckets(tensors)] == [[4, 6], [1], [30], [2, 2]]
 
 
 class Whole(Group):
@@ -208,9 +265,7 @@ class Whole(Group):
         return number
 
 
-@pytest.mark.parametrize("dropout", [0.0, 0.5])
-def test_processes_drop_different_units(tmp_path, monkeypatch, dropout):
-    losses = []
+def test_rank_0_alone_writes(tmp_path, monkeypatch):
     for rank in (0, 1):
 
         @contextmanager
@@ -219,7 +274,5 @@ def test_processes_drop_different_units(tmp_path, monkeypatch, dropout):
 
         monkeypatch.setattr(training, "joined", joined)
         folder = tmp_path / str(rank)
-        options = {"seed": 0, "purpose": "test", "checkpoints": folder}
-        losses.append(training.fit(*problem(dropout=dropout), TRAINING | {"steps": 3}, **options)[1])
-        assert folder.exists() == (rank == 0)  # rank 0 alone writes
-    assert torch.equal(*losses) == (dropout == 0)
+        training.fit(*problem(), TRAINING | {"steps": 3}, seed=0, purpose="test", checkpoints=folder)
+        assert folder.exists() == (rank == 0)

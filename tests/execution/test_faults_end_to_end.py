@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from conftest import command_line, digests, environment, merge, snakemake_command
+from guidance_study.config import stages
 from test_faults import FULL, disk, mount  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.slow
@@ -25,7 +26,7 @@ CHANGES = {
     "all": ["table_digits"],
 }
 STAGES = ("denoiser", "classifier", "samples", "neighbours", "postprocessor", "postprocessed", "measures")
-TRAININGS = ("denoiser", "classifier", "postprocessor")
+TRAININGS = tuple(name for name, stage in stages.STAGES.items() if stage.trains)
 FORKING = """
 import os, sys
 from guidance_study.execution import jobs
@@ -109,7 +110,7 @@ def durations(said: str, made: dict[str, dict]) -> dict[str, float]:
 
 def checkpoint(folder: Path, address: str) -> int:
     """Steps done in the newest checkpoint of an artefact; 0 without any."""
-    found = (folder / "results" / ".checkpoints" / address).glob("step-*.pt")
+    found = (folder / "results" / ".checkpoints" / address).glob("*/step-*.pt")
     return max((int(path.stem.removeprefix("step-")) for path in found), default=0)
 
 

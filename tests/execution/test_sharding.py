@@ -9,7 +9,6 @@ from conftest import command_line, digests, merge
 from guidance_study.config.loading import parse
 from guidance_study.execution import jobs
 from guidance_study.plan.plan import Plan
-from guidance_study.plan.sizes import images_of
 from guidance_study.store.artefacts import SHARDS, Store
 from guidance_study.support.errors import StudyError
 
@@ -21,7 +20,7 @@ FLOW = {
         "digits_cfg": {
             "arms": [{"space": "pixels", "k": 3, "postprocessor": "digits"}],
             "pool": {"n": 60, "scales": [1, 2]},
-            "evaluation": {"blocks": 1, "block_size": 75},
+            "evaluation": {"repeats": 1, "n": 75},
         },
     },
     "postprocessors": {"digits": {"solver": {"rtol": 1.0e-4, "atol": 1.0e-4, "block": 10}}},
@@ -34,7 +33,7 @@ def plan(tiny):
     config["experiments"] = {"digits_cfg": config["experiments"]["digits_cfg"]}
     config["experiments"]["digits_cfg"]["sampler"] = {"kind": "dopri5", "rtol": 1e-4, "atol": 1e-4, "block": 10}
     config["tables"] = {"table_digits_nn": config["tables"]["table_digits_nn"]}
-    return Plan(parse(config | {"figures": {}, "paths": {}, "all": ["table_digits_nn"]}))
+    return Plan(parse(config | {"figures": {}, "trajectories": {}, "all": ["table_digits_nn"]}))
 
 
 def build(plan: Plan, root, shards: int) -> Store:
@@ -42,7 +41,7 @@ def build(plan: Plan, root, shards: int) -> Store:
     store = Store(root)
     for artefact in plan.ancestors(["table_digits_nn"]):
         markers = []
-        if shards > 1 and images_of(artefact):
+        if shards > 1 and artefact.spec.shards:
             folder = root / SHARDS / artefact.address
             markers = [folder / f"{i}-of-{shards}.json" for i in range(shards)]
             for i in reversed(range(shards)):
@@ -54,7 +53,7 @@ def build(plan: Plan, root, shards: int) -> Store:
 def test_the_number_of_shards_changes_no_generation_and_no_distance(plan, tmp_path):
     stores = {n: build(plan, tmp_path / str(n), n) for n in (1, 3, 8)}
     assert stores[1].addresses() == stores[3].addresses() == stores[8].addresses()
-    shared = [a for a in plan.ancestors(["table_digits_nn"]) if images_of(a)]
+    shared = [a for a in plan.ancestors(["table_digits_nn"]) if a.spec.shards]
     assert {a.stage for a in shared} == {"samples", "postprocessed"}
     for artefact in shared:
         whole = np.load(stores[1].root / artefact.address / "samples.npy")
@@ -115,7 +114,7 @@ def test_snakemake_runs_shards_and_another_number_of_them_reruns_nothing(tiny, p
     for experiment in ("digits_cfg", "digits_cg"):
         tiny["experiments"][experiment]["arms"] = [{"space": "pixels", "k": 3, "postprocessor": "digits"}]
     tiny["tables"] = {"table_digits_nn": tiny["tables"]["table_digits_nn"]}
-    tiny |= {"figures": {}, "paths": {}, "all": ["table_digits_nn"]}
+    tiny |= {"figures": {}, "trajectories": {}, "all": ["table_digits_nn"]}
     folder = project(tiny)
     planned = snakemake(folder, "-n").stdout
     assert re.search(r"^shard +9$", planned, flags=re.M)  # three of the pool, of the evaluated, of the flowed

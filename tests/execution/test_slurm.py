@@ -15,7 +15,6 @@ from conftest import TOP, command_line, digests, environment
 from guidance_study.config.loading import merge, parse, read
 from guidance_study.plan import resources
 from guidance_study.plan.plan import Plan
-from guidance_study.plan.recipes import Artefact
 from guidance_study.store.artefacts import Store
 
 TARGET = "table_digits_nn"
@@ -92,7 +91,7 @@ def disturb(cluster, folder: Path, run) -> None:
         return [job for job, said in jobs if said["state"] == "RUNNING" and said["comment"].startswith("rule_denoiser")]
 
     def newest() -> str:
-        return max((path.name for path in folder.glob("results/.checkpoints/denoiser/*/step-*.pt")), default="")
+        return max((path.name for path in folder.glob("results/.checkpoints/denoiser/*/*/step-*.pt")), default="")
 
     def goes_on() -> bool:
         return any("going on after step" in path.read_text() for path in folder.glob("results/logs/denoiser/*.log"))
@@ -203,15 +202,3 @@ def test_a_shard_asks_for_its_share_of_the_minutes(parsed):
     pool = max((a for a in plan.artefacts.values() if a.stage == "samples"), key=resources.runtime)
     assert resources.runtime(pool) > 1000
     assert resources.runtime(pool, shards=8) < resources.runtime(pool) / 7
-
-
-def test_estimates_of_operations_are_near_published_ones():
-    """EDM's CIFAR-10 network, 21 G multiplications and additions an image; DDPM's 35.7 M one, 6 G."""
-
-    def made(network: dict) -> Artefact:
-        return Artefact("denoiser", "", {"network": network, "shape": [3, 32, 32]})
-
-    edm = {"kind": "song_unet", "model_channels": 128, "channel_mult": [2, 2, 2], "num_blocks": 4}
-    ddpm = {"kind": "unet", "model_channels": 128, "channel_mult": [1, 2, 2, 2], "num_res_blocks": 2}
-    assert resources.forward(made(edm)) == pytest.approx(2 * 21e9, rel=0.3)
-    assert resources.forward(made(ddpm)) == pytest.approx(2 * 6e9, rel=0.3)

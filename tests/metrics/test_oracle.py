@@ -7,11 +7,9 @@ import pytest
 import torch
 from guidance_study.config import seams
 from guidance_study.datasets.mixtures import Mixture
-from guidance_study.guidance.classifier import ClassifierGuidance
-from guidance_study.guidance.classifier_free import ClassifierFree
 from guidance_study.metrics.oracle import Oracle
-from guidance_study.metrics.points import Boundary
-from guidance_study.processes.ddpm import DDPM
+from guidance_study.metrics.oracle.boundary import Boundary
+from guided import guided, process, rule, sample
 from scipy.stats import ks_2samp
 
 BAYES = {"fractal_a": 0.0005, "fractal_b": 0.043, "fractal_c": 0.104}  # as the configuration says
@@ -72,23 +70,23 @@ def test_score_is_the_gradient_of_the_log_density(data, abar, request):
 @pytest.mark.parametrize(("data", "every"), [("line", 1), ("plane", 50)])
 def test_bayes_rule_holds_at_every_step(data, every, request):
     """eps_uncond - sqrt(1 - abar_t) grad log p(c | x_t) = eps_cond, by the rule that guides learned models too."""
-    oracle, process = request.getfixturevalue(data), DDPM()
-    eps = oracle.denoiser(process)
-    rule = ClassifierGuidance(kind="classifier").wrap(eps, 1.0, classifier=oracle.classifier(process), process=process)
+    oracle, ddpm = request.getfixturevalue(data), process()
+    eps = oracle.denoiser(ddpm)
+    by_bayes = guided(rule("classifier"), eps, 1.0, classifier=oracle.classifier(ddpm))
     x = near(oracle, 10)
     label = torch.arange(len(x)) % 2
-    for step in [*range(0, process.steps, every), process.steps - 1]:
+    for step in [*range(0, ddpm.timesteps, every), ddpm.timesteps - 1]:
         t = torch.full((len(x),), step)
-        assert (rule(x, t, label) - eps(x, t, label)).abs().max() < 1e-10, step
+        assert (by_bayes(x, t, label) - eps(x, t, label)).abs().max() < 1e-10, step
 
 
 def test_steps_may_differ_in_a_batch_and_no_class_has_a_row(plane):
-    process, x = DDPM(), near(plane, 6)
-    eps = plane.denoiser(process, null=2)
+    ddpm, x = process(), near(plane, 6)
+    eps = plane.denoiser(ddpm, null=2)
     t, label = torch.arange(len(x)) * 40, torch.arange(len(x)) % 3
     together = eps(x, t, label)
     for i in range(len(x)):
-        alone = plane.denoiser(process)(x[i : i + 1], t[i : i + 1], None if label[i] == 2 else label[i : i + 1])
+        alone = plane.denoiser(ddpm)(x[i : i + 1], t[i : i + 1], None if label[i] == 2 else label[i : i + 1])
         assert (together[i] - alone[0]).abs().max() < 1e-10
     assert eps(x.float(), t, label).dtype == torch.float32
 
@@ -99,25 +97,23 @@ def test_posterior_is_bayes_rule_of_the_densities(plane):
     assert (plane.posterior(x, 0.9) - torch.stack(joint, 1).softmax(1)).abs().max() < 1e-10
 
 
-@pytest.mark.parametrize("guided", ["conditional", "unconditional"])
-def test_sampling_with_the_exact_score_gives_the_mixture(line, guided):
+@pytest.mark.parametrize("scale", [1.0, 0.0])
+def test_sampling_with_the_exact_score_gives_the_mixture(line, scale):
     """Kolmogorov and Smirnov's test of 4000 samples; a wrong schedule fails it by far."""
-    process, n = DDPM(), 4000
+    n = 4000
     label = torch.arange(n) % 2
-    wrap = ClassifierFree(kind="classifier_free").wrap
     source = np.random.default_rng(1)
     start = torch.from_numpy(source.standard_normal((n, 1)))
 
-    def end(claimed: DDPM) -> np.ndarray:
-        eps = line.denoiser(claimed, null=2)
-        eps = wrap(eps, 1.0, null=2) if guided == "conditional" else wrap(eps, 0.0, null=2)
-        return process.sample(eps, start, label, steps=120)[:, 0].numpy()
+    def end(**claimed) -> np.ndarray:
+        eps = guided(rule(), line.denoiser(process(**claimed), null=2), scale, null=2)
+        return sample(eps, start, label, steps=120)[:, 0].numpy()
 
     parts = [DATA["line"].draw("test", c, n // 2)[:, 0].astype(np.float64) for c in (0, 1)]
-    mine = (label == 0).numpy() if guided == "conditional" else np.full(n, True)
-    real = parts[0] if guided == "conditional" else np.concatenate(parts)
-    assert ks_2samp(end(process)[mine], real).pvalue > 0.01
-    assert ks_2samp(end(DDPM(beta_end=0.1))[mine], real).pvalue < 1e-4
+    mine = (label == 0).numpy() if scale == 1 else np.full(n, True)
+    real = parts[0] if scale == 1 else np.concatenate(parts)
+    assert ks_2samp(end()[mine], real).pvalue > 0.01
+    assert ks_2samp(end(beta_end=0.1)[mine], real).pvalue < 1e-4
 
 
 def test_the_fractal_has_the_branches_and_gaussians_of_the_paper():

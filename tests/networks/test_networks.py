@@ -4,10 +4,11 @@ import math
 
 import pytest
 import torch
-from guidance_study.networks import build, build_classifier
-from guidance_study.networks.embedding import FourierFeatures, timestep_embedding
-from guidance_study.networks.unet import AttentionBlock
-from random_weights import drawn
+from guidance_study.config import seams
+from guidance_study.networks.modules.embedding import FourierFeatures, timestep_embedding
+from guidance_study.networks.modules.unet import AttentionBlock
+from pydantic import ValidationError
+from random_weights import build, drawn
 from rounding import distance, rounding, roundings
 
 pytestmark = pytest.mark.numeric
@@ -229,25 +230,32 @@ def test_a_label_is_needed_exactly_when_there_are_rows(name):
     assert build(spec, shape, 0)(x, time, None).shape == x.shape
 
 
+def parse(spec: dict):
+    return seams.parse("networks", spec)
+
+
 def test_what_cannot_be_built_says_so():
-    with pytest.raises(ValueError, match=r"'resnet'.*residual_mlp, unet"):
-        build({"kind": "resnet"}, (2,), 0)
-    with pytest.raises(ValueError, match=r"'svm'.*linear, mlp, cnn"):
-        build_classifier({"kind": "svm"}, (2,), 2, noisy=False)
-    with pytest.raises(ValueError, match="divisible by 2"):
-        build(UNET, (1, 7, 7), 0)
-    with pytest.raises(ValueError, match="do not split into heads"):
-        build({**UNET, "num_head_channels": 48}, (1, 8, 8), 0)
-    with pytest.raises(ValueError, match="takes images"):
-        build_classifier(CLASSIFIERS["cnn"], (2,), 2, noisy=False)
-    with pytest.raises(TypeError, match="widht"):
-        build({**MLP, "widht": 3}, (2,), 0)
+    with pytest.raises(seams.SeamError, match=r"'resnet'.*cnn.*unet"):
+        parse({"kind": "resnet"})
+    with pytest.raises(ValidationError, match="widht"):
+        parse({**MLP, "widht": 3})
+    with pytest.raises(ValidationError, match="num_head_channels 48"):
+        parse({**UNET, "num_head_channels": 48})
+    for spec, shape, needed in (
+        (UNET, (1, 7, 8), "sides in multiples of 2"),
+        (UNET, (2,), "images"),
+        (CLASSIFIERS["cnn"], (2,), "images"),
+    ):
+        with pytest.raises(ValueError, match=needed):
+            parse(spec).check(shape)
+    parse(UNET).check((1, 8, 6))
+    parse(MLP).check((2,))
 
 
 @pytest.mark.parametrize("noisy", [False, True])
 @pytest.mark.parametrize("kind", CLASSIFIERS)
 def test_classifiers(kind, noisy):
-    network = drawn(build_classifier(CLASSIFIERS[kind], (1, 8, 8), 10, noisy)).eval()
+    network = drawn(build(CLASSIFIERS[kind], (1, 8, 8), 10, noisy)).eval()
     x, time, _ = batch((1, 8, 8))
     given = (x, time) if noisy else (x,)
     logits, features = network(*given), network.features(*given)
@@ -266,14 +274,14 @@ def test_classifiers(kind, noisy):
 
 @pytest.mark.parametrize("side", [8, 16, 28, 32])
 def test_the_cnn_adapts_to_the_image_size(side):
-    network = build_classifier(CLASSIFIERS["cnn"], (3, side, side), 10, noisy=True)
+    network = build(CLASSIFIERS["cnn"], (3, side, side), 10, True)
     assert network(torch.randn(2, 3, side, side), torch.rand(2) * 1000).shape == (2, 10)
     assert network.hidden.in_features <= 32 * 16
 
 
 def test_the_linear_classifiers_gradient_is_its_weights():
     """grad_x log p(c | x, t) = W_c - sum_k p(k | x, t) W_k, the step's column left out."""
-    network = build_classifier({"kind": "linear"}, (2, 3), 4, noisy=True)
+    network = build({"kind": "linear"}, (2, 3), 4, True)
     x, time, c = torch.randn(5, 2, 3, requires_grad=True), torch.rand(5) * 1000, torch.tensor([0, 1, 2, 3, 0])
     logits = network(x, time)
     logits.log_softmax(1)[torch.arange(5), c].sum().backward()

@@ -4,9 +4,10 @@ import math
 
 import pytest
 import torch
-from guidance_study.networks import build
-from guidance_study.networks.song_unet import UNetBlock, noise_embedding
-from random_weights import drawn
+from guidance_study.config import seams
+from guidance_study.networks.modules.song_unet import UNetBlock, noise_embedding
+from pydantic import ValidationError
+from random_weights import build, drawn
 from rounding import distance, rounding, roundings
 from torch.nn import functional as F
 
@@ -27,8 +28,8 @@ SMALL = {
     "channel_mult": [1, 2],
     "num_blocks": 1,
     "attn_resolutions": [8],
-    "augment_dim": 3,
 }
+SPEC = seams.parse("networks", CIFAR)
 SHAPE, ROWS = (3, 16, 16), 5
 FILTERED = [f"{block}.{layer}.resample_filter" for block in (
     "enc.16x16_down", "enc.8x8_down", "dec.16x16_up", "dec.32x32_up") for layer in ("conv0", "skip")]  # fmt: skip
@@ -44,7 +45,7 @@ def small(rows=ROWS, **fields):
 
 
 def batch(n=4):
-    return torch.randn(n, *SHAPE), torch.randn(n), torch.arange(n) % ROWS, torch.randn(n, 3)
+    return torch.randn(n, *SHAPE), torch.randn(n), torch.arange(n) % ROWS, torch.randn(n, 9)
 
 
 def layer(name, *weight, bias=True):
@@ -108,16 +109,14 @@ def test_a_state_dict_of_the_release_loads_by_name(filtered):
         state |= {name: torch.full((1, 1, 2, 2), 0.25) for name in FILTERED}
     names = set(state)
     with torch.device("meta"):
-        build(CIFAR, (3, 32, 32), 11).load_state_dict(state, strict=True)
+        build(CIFAR, (3, 32, 32), 11).load_state_dict(SPEC.adapted(state), strict=True)
     assert set(state) == names  # the caller's own
 
 
 @pytest.mark.parametrize("found", [torch.full((1, 1, 4, 4), 1 / 16), torch.tensor([[[[0.0, 0.5], [0.5, 0.0]]]])])
 def test_another_filter_does_not_load(found):
-    network = build(SMALL, SHAPE, ROWS)
-    state = network.state_dict() | {"enc.8x8_down.conv0.resample_filter": found}
     with pytest.raises(ValueError, match=r"'enc.8x8_down.conv0.resample_filter' is not the filter \[1, 1\]"):
-        network.load_state_dict(state)
+        SPEC.adapted({"enc.8x8_down.conv0.resample_filter": found})
 
 
 def test_noise_embedding_is_sines_then_cosines_down_to_the_lowest_frequency():
@@ -190,7 +189,7 @@ def test_time_class_and_augmentation_all_matter():
     assert (y - network(x, time + 0.5, label, augment)).abs().max() > 1e-3
     assert (y - network(x, time, (label + 1) % ROWS, augment)).abs().max() > 1e-3
     assert (y - network(x, time, label, augment + 1)).abs().max() > 1e-3
-    torch.testing.assert_close(network(x, time, label), network(x, time, label, torch.zeros(4, 3)))
+    torch.testing.assert_close(network(x, time, label), network(x, time, label, torch.zeros(4, 9)))
 
 
 def test_the_last_label_is_an_all_zero_one_hot():
@@ -230,12 +229,14 @@ def test_under_bfloat16_autocast_it_is_nearly_the_same_and_returns_float32():
 
 
 def test_what_does_not_fit_says_so():
-    for shape in ((2,), (3, 16, 8), (3, 15, 15)):
-        with pytest.raises(ValueError, match=r"2 levels takes square images .* divisible by 2, not samples of shape"):
-            build(SMALL, shape, ROWS)
+    spec = seams.parse("networks", SMALL)
+    for shape, needed in (((2,), "images with sides"), ((3, 15, 15), "multiples of 2"), ((3, 16, 8), "square images")):
+        with pytest.raises(ValueError, match=needed):
+            spec.check(shape)
+    spec.check(SHAPE)
     with pytest.raises(ValueError, match="rows is 0, or 2 or more"):
         build(SMALL, SHAPE, 1)
-    with pytest.raises(ValueError, match="multiple of 4, not 6"):
+    with pytest.raises(ValidationError, match="6: it must be a multiple of 4"):
         build({**SMALL, "model_channels": 6}, SHAPE, ROWS)
     with pytest.raises(ValueError, match=r"144 channels .* do not split"):
         build({**SMALL, "model_channels": 144}, SHAPE, ROWS)
@@ -251,21 +252,21 @@ def test_what_does_not_fit_says_so():
 def test_a_pretrained_base_loads_with_the_releases_filters(tmp_path):
     """The stage that takes the authors' checkpoint as it is converted: their filters are in it, and are left out."""
     from guidance_study.config.weights import Weights
-    from guidance_study.networks.song_unet import SongUNet
     from guidance_study.stages.denoiser import loaded
     from guidance_study.support.errors import StudyError
     from guidance_study.support.writing import sha256
     from safetensors.torch import save_file
 
     small = {"model_channels": 8, "channel_mult": [1, 2], "num_blocks": 1, "attn_resolutions": [], "dropout": 0.0}
-    network = SongUNet((3, 8, 8), 3, augment_dim=9, **small)
+    spec = seams.parse("networks", {"kind": "song_unet", **small})
+    network = spec.build((3, 8, 8), 3)
     state = {name: torch.randn_like(value) for name, value in network.state_dict().items()}
     filters = {f"enc.4x4_down.{layer}.resample_filter": torch.full((1, 1, 2, 2), 0.25) for layer in ("conv0", "skip")}
     path = tmp_path / "edm.safetensors"
     save_file(state | filters, path)
-    found = loaded(network, Weights(path=str(path), sha256=sha256(path)))
+    found = loaded(spec, network, Weights(path=str(path), sha256=sha256(path)))
     assert found.keys() == state.keys()
     assert all(torch.equal(found[name], state[name]) for name in state)
     save_file(state | {name: value * 2 for name, value in filters.items()}, path)
     with pytest.raises(StudyError, match=r"edm\.safetensors' holds no weights of SongUNet"):
-        loaded(network, Weights(path=str(path), sha256=sha256(path)))
+        loaded(spec, network, Weights(path=str(path), sha256=sha256(path)))

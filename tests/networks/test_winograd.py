@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from guidance_study.networks import winograd
-from guidance_study.networks.winograd import Conv3x3
+from guidance_study.networks.modules import winograd
+from guidance_study.networks.modules.winograd import Conv3x3
 from rounding import distance, rounding
 from torch.nn import functional as F
 

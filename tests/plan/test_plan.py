@@ -7,8 +7,9 @@ import time
 import pytest
 from conftest import TOP, merge, parse, read
 from guidance_study.plan.plan import Plan
-from guidance_study.plan.recipes import canonical, recipe_key
+from guidance_study.plan.recipes import recipe_key
 from guidance_study.store.lineage import status
+from guidance_study.support.text import canonical
 
 
 def addresses(plan: Plan, *stages: str) -> set[str]:
@@ -18,7 +19,7 @@ def addresses(plan: Plan, *stages: str) -> set[str]:
 def test_plan_imports_nothing_heavy():
     code = (
         "import sys; sys.path.insert(0, 'workflow')\n"
-        "from guidance_study.config.loading import load; from guidance_study.rulebook import Rulebook\n"
+        "from guidance_study.config.loading import load; from guidance_study.execution.rulebook import Rulebook\n"
         "Rulebook(load(['config.yaml']))\n"
         "print([m for m in ('torch', 'numpy', 'faiss', 'pandas', 'sklearn', 'matplotlib') if m in sys.modules])"
     )
@@ -31,14 +32,14 @@ def test_a_dry_run_imports_no_torch():
     done = subprocess.run(command, cwd=TOP, capture_output=True, text=True, check=True)
     imported = {line.rsplit("|", 1)[1].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
     assert "guidance_study.plan.plan" in imported
-    assert not imported & {"torch", "faiss", "sklearn", "matplotlib"}  # numpy is Snakemake's own
+    assert not imported & {"torch", "faiss", "sklearn"}  # numpy and matplotlib are Snakemake's own
 
 
 def test_default_has_few_jobs(parsed):
     plan = Plan(parsed())
     digits = [name for name in plan.study.all if "digits" in name]
     assert len(plan.ancestors(digits)) + 1 <= 46  # and the rule `all`
-    assert len(plan.ancestors(list(plan.study.all))) + 1 <= 121
+    assert len(plan.ancestors(list(plan.study.all))) + 1 <= 125
 
 
 def test_inputs_come_before_what_is_made_from_them(parsed):
@@ -80,7 +81,7 @@ def test_a_seed_repeats_everything_trained_or_drawn_but_the_judges(parsed):
     assert all(a.params.get("seed", 1) == 1 for a in new)
     assert {a.stage for a in new} == {
         "denoiser", "classifier", "samples", "neighbours", "postprocessor", "postprocessed", "measures", "table",
-        "paths", "point_measures", "figure",
+        "trajectories", "figure",
     }  # fmt: skip
     assert all(a.params["process"] for a in new if a.stage == "classifier")  # only the noisy one
 
@@ -108,7 +109,7 @@ def test_one_flow_per_scale_has_its_own_pool(parsed):
 
 
 def test_execution_settings_change_no_address(parsed):
-    changes = {"execution": {"threads": 2, "checkpoint_seconds": 5.0, "batch": 17}}
+    changes = {"execution": {"threads": 2, "checkpoint_seconds": 5.0, "inference_batch": 17}}
     assert addresses(Plan(parsed(changes))) == addresses(Plan(parsed()))
 
 
@@ -142,7 +143,7 @@ def test_a_new_scale_of_points_remakes_its_own_experiment_alone(parsed):
     """All scales of such an experiment share artefacts, its flows' pool too: few jobs, bought with this."""
     scales = {"experiments": {"fractal_c_cfg": {"evaluation": {"scales": [1, 2, 2.5, 3, 4]}}}}
     before, after = Plan(parsed()), Plan(parsed(scales))
-    kept = "dataset", "denoiser", "classifier", "paths"
+    kept = "dataset", "denoiser", "classifier", "trajectories"
     assert addresses(before, *kept) == addresses(after, *kept)
     new = [after.at(a) for a in addresses(after) - addresses(before)]
     assert not [a.about for a in new if a.stage not in ("table", "figure") and "fractal_c_cfg" not in a.about]
@@ -151,7 +152,7 @@ def test_a_new_scale_of_points_remakes_its_own_experiment_alone(parsed):
         "neighbours",
         "postprocessor",
         "postprocessed",
-        "point_measures",
+        "measures",
         "table",
         "figure",
     }
@@ -232,7 +233,7 @@ def test_a_pretrained_base_is_one_artefact_for_all_seeds_and_needs_no_data():
     outside = [a for a in plan.ancestors(["table_2_base"]) if a.stage == "denoiser" and a.params["weights"]]
     assert len(outside) == 1
     assert outside[0].inputs == {}
-    assert outside[0].params["rows"] == 11  # a class-conditional DDPM++ always has "no class", all zeros
+    assert outside[0].params["class_rows"] == 11  # a class-conditional DDPM++ always has "no class", all zeros
     assert list(outside[0].params["weights"]) == ["sha256", "path"]  # not pinned yet: the path keeps files apart
 
 

@@ -4,14 +4,8 @@ import math
 
 import pytest
 import torch
-from guidance_study.processes.rectified_flow import (
-    NonFiniteVelocity,
-    StiffVelocity,
-    loss,
-    per_sample_norm,
-    solve,
-    velocity,
-)
+from guidance_study.processes.rectified_flow import loss, velocity
+from guidance_study.processes.samplers.dopri5 import NonFiniteVelocity, StiffVelocity, per_sample_norm, solve
 
 pytestmark = pytest.mark.numeric
 

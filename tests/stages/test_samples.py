@@ -5,12 +5,12 @@ import math
 import numpy as np
 import pytest
 import torch
-from guidance_study import networks
-from guidance_study.config import seams
 from guidance_study.datasets.digits import COUNTS, Digits
-from guidance_study.processes.ddpm import DDPM
-from guidance_study.stages.samples import generate, shares
-from guidance_study.support.randomness import torch_seed
+from guidance_study.guidance import BASE, Model
+from guidance_study.stages.samples import Generator, shares
+from guidance_study.support.randomness import Draws, torch_seed
+from guided import DDPM, rule, sampler
+from random_weights import build
 from rounding import distance, rounding, roundings
 
 pytestmark = pytest.mark.numeric
@@ -23,42 +23,35 @@ MLP = {
     "fourier_sigma": 1.0,
     "zero_init": False,
 }
-PARAMS = {
-    "purpose": "evaluation",
-    "seed": 0,
-    "classes": 10,
-    "sampler": {"kind": "ddim", "steps": 10, "clip": True},
-}
 
 
 @pytest.fixture(scope="module")
 def models():
-    process = DDPM()
     with torch_seed(0, "weights"):
-        base = networks.build(MLP, (1, 8, 8), 11).eval()
-        plain = networks.build(MLP, (1, 8, 8), 0).eval()
-        linear = networks.build_classifier({"kind": "linear"}, (1, 8, 8), 10, True).eval()
-    return process, process.denoiser(base), process.denoiser(plain), linear, roundings(base) + roundings(linear)
+        base = build(MLP, (1, 8, 8), 11).eval()
+        plain = build(MLP, (1, 8, 8), 0).eval()
+        linear = build({"kind": "linear"}, (1, 8, 8), 10, True).eval()
+    return (
+        {"classifier_free": Model(DDPM.denoiser(base), 10), "classifier": Model(DDPM.denoiser(plain), None)},
+        linear,
+        roundings(base) + roundings(linear),
+    )
 
 
 @pytest.mark.parametrize("kind", ["classifier_free", "classifier"])
-@pytest.mark.parametrize("sampler", ["ddim", "ancestral"])
-def test_batches_of_7_and_64_in_1_and_3_shards_give_the_same_images(models, kind, sampler):
-    process, conditional, unconditional, linear, count = models
-    denoiser = conditional if kind == "classifier_free" else unconditional
-    guidance = seams.parse("guidance", {"kind": kind})
-    params = PARAMS | {"sampler": PARAMS["sampler"] | {"kind": sampler}}
+@pytest.mark.parametrize("by", ["ddim", "ancestral"])
+def test_batches_of_7_and_64_in_1_and_3_shards_give_the_same_images(models, kind, by):
+    denoisers, linear, count = models
+    parts = {BASE: denoisers[kind]}, {"classifier": linear}
+    generator = Generator(DDPM, sampler(by, steps=10, clip_x0=True), rule(kind), *parts, (1, 8, 8), 10)
 
     def images(size: int, bounds: list[tuple[int, int]]) -> torch.Tensor:
         ranges = [(a, min(a + size, last)) for first, last in bounds for a in range(first, last, size)]
-        return torch.cat([
-            generate(denoiser, process, guidance, params, (1, 8, 8), a, b, null=10, scale=2.5, classifier=linear)[0]
-            for a, b in ranges
-        ])  # fmt: skip
+        return torch.cat([generator.generate(Draws(0, "evaluation", a, b), 2.5)[0] for a, b in ranges])
 
     # Kernels may sum otherwise for another batch. Guidance enlarges a difference in eps by scale + |1 - scale|, the
     # steps from noise to data by 1 / sqrt(abar) of the first, unless clipping ends it.
-    bound = 2 * rounding(count) * (2.5 + 1.5) / math.sqrt(process.abar[-1])
+    bound = 2 * rounding(count) * (2.5 + 1.5) / math.sqrt(DDPM.abar[-1])
     whole = images(64, [(0, 300)])
     assert whole.shape == (300, 1, 8, 8)
     for size, bounds in [

@@ -11,6 +11,7 @@ from filled_store import fill
 from guidance_study.__main__ import main
 from guidance_study.config.loading import load
 from guidance_study.plan.plan import Plan
+from guidance_study.plan.recipes import recipe_key
 from guidance_study.store.provenance import METADATA
 
 
@@ -51,7 +52,7 @@ def test_every_artefact_has_its_files_and_the_action_that_made_it(made):
         assert json.loads(said["value"]) == artefact.recipe
         assert (action["startTime"], action["endTime"]) == ("2025-01-31T23:59:00+00:00", "2025-02-01T00:00:30+00:00")
         stage = entities[action["instrument"]["@id"]]
-        assert stage["softwareVersion"] == f"{artefact.spec.version}+0123abc"
+        assert stage["softwareVersion"] == f"{recipe_key(artefact.recipe['code'])}+0123abc"
         assert [entities[e["@id"]]["softwareVersion"] for e in stage["softwareRequirements"]] == ["2.0", "3.11.7"]
         environment = {entities[e["@id"]]["name"]: entities[e["@id"]]["value"] for e in action["environment"]}
         assert environment == {
@@ -157,7 +158,7 @@ def test_the_rocrate_package_reads_it(made):
 
 def test_nothing_heavy_is_imported_for_it():
     code = (
-        f"import sys; sys.path[:0] = {sys.path!r}; import guidance_study.provenance, guidance_study.disk;"
+        f"import sys; sys.path[:0] = {sys.path!r}; import guidance_study.store.provenance, guidance_study.store.disk;"
         " print([name for name in ('torch', 'numpy') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

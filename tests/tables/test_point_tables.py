@@ -12,7 +12,8 @@ ARMS = {
     "points_k20_own": {"space": "points", "k": 20, "train_on": "own_scale"},
     "points_k20": {"space": "points", "k": 20, "train_on": "pool"},
 }
-SETTINGS = {"e": {"data": "fractal_c", "guidance": "classifier-free", "arms": ARMS}}
+SETTINGS = {"e": {"data": "fractal_c"}}
+RULE = {"guidance": "classifier_free", "gradient_factor": None, "classifier": None}
 
 
 def rows(after: float = 0.5, boundaries=(0.7, 1.0)) -> pd.DataFrame:
@@ -31,8 +32,10 @@ def rows(after: float = 0.5, boundaries=(0.7, 1.0)) -> pd.DataFrame:
             values["right_class"] = 0.9
             for label in (None, 0, 1):
                 shared = {"experiment": "e", "seed": 0, "scale": scale, "state": state, "arm": arm, "label": label}
+                own = ARMS.get(arm, dict.fromkeys(("space", "k", "train_on")))
+                shared |= RULE | {"neighbour_space": own["space"], "k": own["k"], "train_on": own["train_on"]}
                 found += [shared | {"metric": m, "value": v} for m, v in values.items()]
-    real = {"experiment": "e", "seed": 0, "scale": None, "state": "real", "arm": None, "label": None}
+    real = {"experiment": "e", "seed": 0, "scale": None, "state": "real", "arm": None, "label": None} | RULE
     return pd.DataFrame([*found, real | {"metric": "neighbour_mean", "value": 0.01}])
 
 
@@ -48,7 +51,7 @@ def test_rows_are_real_before_after_each_arm_and_one_control():
 
 
 def test_claims_that_hold_say_in_how_many_cases():
-    said = claims(rows(), SETTINGS)
+    said = claims(rows())
     assert said[0] == "The distance to the boundary grows from each scale to the next: in all 1 cases."
     assert said[1] == "Postprocessing lowers the mean and the 99 % neighbour distance: in all 8 cases."
     assert "distance to boundary by -0.010 to -0.010" in said[2]
@@ -56,7 +59,7 @@ def test_claims_that_hold_say_in_how_many_cases():
 
 
 def test_claims_that_fail_say_where():
-    said = claims(rows(after=1.5, boundaries=(1.0, 0.7)), SETTINGS)
+    said = claims(rows(after=1.5, boundaries=(1.0, 0.7)))
     assert "in 0 of 1 cases; NOT for e, seed 0, 1 to 2." in said[0]
     assert "in 0 of 8 cases; NOT for e, points_k20_own" in said[1]
 
@@ -89,7 +92,7 @@ def test_every_synthetic_result_tiny_end_to_end(tiny_points, project):
     table = (folder / "results" / "tables" / "table_2d.md").read_text()
     assert "±" in table
     assert "The distance to the boundary grows" in table
-    measures = next((folder / "results" / "point_measures").glob("cfg-*/measures.json"))
+    measures = next((folder / "results" / "measures").glob("cfg-1-2*/measures.json"))
     states = {row["state"] for row in json.loads(measures.read_text())["rows"]}
     assert states == {"real", "before", "after", "retrieval", "targets"}
 
@@ -99,21 +102,39 @@ def test_the_papers_budgets_are_the_papers():
 
     study = parse(merge(read(TOP / "config.yaml"), read(TOP / "config" / "paper.yaml")))
     synthetic = [model for model in study.models.values() if model.dataset.startswith(("gauss", "fractal"))]
-    assert {(m.training.steps, m.training.batch) for m in synthetic} == {(100_000, 4096)}
+    assert {(m.training.steps, m.training.batch_size) for m in synthetic} == {(100_000, 4096)}
     line = [c for c in study.classifiers.values() if c.dataset.startswith("gauss")]
     plane = [c for c in study.classifiers.values() if c.dataset.startswith("fractal")]
-    assert {(c.training.steps, c.training.batch) for c in line} == {(50_000, 4096)}
-    assert {(c.training.steps, c.training.batch) for c in plane} == {(30_000, 4096)}
+    assert {(c.training.steps, c.training.batch_size) for c in line} == {(50_000, 4096)}
+    assert {(c.training.steps, c.training.batch_size) for c in plane} == {(30_000, 4096)}
     flow = study.postprocessors["fractal"]
-    assert (flow.training.steps, flow.training.batch, flow.solver.rtol) == (100_000, 4096, 1e-5)
+    assert (flow.training.steps, flow.training.batch_size, flow.solver.rtol) == (100_000, 4096, 1e-5)
 
 
 def test_growth_along_paths_names_the_run_where_it_fails():
-    from guidance_study.tables.reporting.paths import growth
+    from guidance_study.tables.reporting.trajectories import growth
 
-    shared = {"data": "line", "run": "free", "seed": 3, "metric": "boundary"}
+    shared = {"data": "line", "run": "classifier_free", "seed": 3, "metric": "boundary"}
     values = pd.DataFrame(
         [shared | {"scale": scale, "value": value} for scale, value in ((1, 0.5), (2, 0.7), (5, 0.6))]
     )
     (said,) = growth(values)
     assert "in 1 of 2 cases; NOT for line, free, seed 3, 2 to 5." in said
+
+
+def test_a_base_with_weights_from_outside_is_said_to_be_one(parsed):
+    from guidance_study.tables.points import described
+    from guidance_study.tables.reporting.points import setting_text
+
+    weights = {"training": None, "weights": {"path": "fractal.safetensors"}}
+    study = parsed({"models": {"fractal_c": weights}})
+    assert setting_text(described("fractal_c_cfg", study), None).startswith("base with weights from outside; ddim")
+
+
+def test_parts_with_weights_from_outside_are_said_to_be_so(tmp_path):
+    from guidance_study.execution.job import Job
+    from guidance_study.tables.reporting.trajectories import learned
+
+    parts = {"gauss": {"conditional": None, "linear": {"steps": 7, "batch_size": 3}}}
+    job = Job({"parts": parts}, {}, tmp_path, tmp_path)
+    assert learned(job)[1] == "Learned parts: conditional, weights from outside; linear, 7 steps of batch 3."

@@ -5,16 +5,18 @@ import itertools
 import numpy as np
 import pandas as pd
 import pytest
+from guidance_study.execution.job import Input, Job
 from guidance_study.tables.reporting.images import notes, pivot, summarise
 from guidance_study.tables.reporting.render import render
 
-ARM = {"space": "features", "k": 20, "train_on": "pool"}
+RULE = {"guidance": "classifier_free", "gradient_factor": None, "classifier": None}
+NO_ARM = {"arm": None, "neighbour_space": None, "k": None, "train_on": None}
+ARM = {"arm": "features_k20", "neighbour_space": "features", "k": 20, "train_on": "pool"}
 SETTING = {
-    "guidance": "classifier-free", "arms": {"features_k20": ARM}, "network": "residual_mlp",
-    "training": {"steps": 3000}, "sampler": {"kind": "ddim", "steps": 20}, "pool": {"scales": [1.0, 2.0], "n": 600},
-    "flows": [{"steps": 1200, "solver": {"rtol": 1e-3}}], "manifold_k": 5, "copy_quantile": 0.01,
-    "manifold_n": 10000, "per_class": False, "spaces": {},
+    "network": "residual_mlp", "training": {"steps": 3000}, "sampler": {"kind": "ddim", "steps": 20},
+    "pool": {"scales": [1.0, 2.0], "n": 600}, "flows": [{"steps": 1200, "solver": {"rtol": 1e-3}}], "spaces": {},
 }  # fmt: skip
+RECIPES = [{"kind": "frechet", "per_class": False, "version": 1}]
 
 
 def spec(**changes) -> dict:
@@ -31,9 +33,9 @@ def spec(**changes) -> dict:
 
 def measured(seeds=(0,), scales=(2.25, 2.5)) -> pd.DataFrame:
     """value = 100 seed + 10 scale + block, less 1000 for every step from before to after to retrieval."""
-    states = [("before", None), ("after", "features_k20"), ("retrieval", "features_k20")]
+    states = [("before", NO_ARM), ("after", ARM), ("retrieval", ARM)]
     rows = [
-        {"experiment": "e", "state": state, "arm": arm, "block": b, "metric": "frechet", "reference": reference,
+        {"experiment": "e", "state": state, **arm, **RULE, "repeat": b, "metric": "frechet", "reference": reference,
          "space": "evaluator", "label": None,
          "scale": scale, "seed": seed, "value": 100 * seed + 10 * scale + b - 1000 * i}
         for seed, scale, (i, (state, arm)), reference, b in itertools.product(
@@ -46,6 +48,8 @@ def measured(seeds=(0,), scales=(2.25, 2.5)) -> pd.DataFrame:
         "reference": "train",
         "value": 7.0,
         "space": "evaluator",
+        **NO_ARM,
+        **RULE,
     }
     real = [shared | {"seed": seed, "scale": scale} for seed in seeds for scale in scales]
     return pd.DataFrame([*rows, *real])
@@ -56,7 +60,7 @@ def params(**changes) -> dict:
 
 
 def test_one_seed_spreads_over_blocks():
-    row = summarise(measured(), params()).query("state == 'before' and scale == 2.5 and reference == 'train'").iloc[0]
+    row = summarise(measured(), spec()).query("state == 'before' and scale == 2.5 and reference == 'train'").iloc[0]
     assert row["mean"] == 26.0
     assert row["minimum"] == 25.0
     assert row["spread"] == pytest.approx(np.std([25, 26, 27], ddof=1))
@@ -64,14 +68,14 @@ def test_one_seed_spreads_over_blocks():
 
 
 def test_several_seeds_spread_over_their_means():
-    row = summarise(measured(seeds=(0, 1, 4)), params()).query("state == 'after' and scale == 2.25").iloc[0]
+    row = summarise(measured(seeds=(0, 1, 4)), spec()).query("state == 'after' and scale == 2.25").iloc[0]
     assert row["mean"] == pytest.approx(22.5 + 1 + 500 / 3 - 1000)
     assert row["spread"] == pytest.approx(np.std([0, 100, 400], ddof=1))
     assert row["spread_over"] == "seeds"
 
 
 def test_rows_and_columns_stand_in_the_papers_order():
-    table = pivot(summarise(measured(), params()), params())
+    table = pivot(summarise(measured(), spec()), params())
     assert [low for top, low in table.columns if not top] == ["Guidance", "NN space", "k", "Post."]
     assert [c for c in table.columns if c[0]] == [
         ("training set", "2.25"), ("training set", "2.5"), ("held-out set", "2.25"), ("held-out set", "2.5"),
@@ -84,26 +88,28 @@ def test_rows_and_columns_stand_in_the_papers_order():
 def test_experiments_of_one_guidance_are_told_apart():
     two = pd.concat([measured(), measured().assign(experiment="f")])
     both = params() | {"settings": {"e": SETTING, "f": SETTING}}
-    table = pivot(summarise(two, both), both)
+    table = pivot(summarise(two, both["spec"]), both)
     assert table[("", "Experiment")].tolist() == ["e"] * 4 + ["f"] * 3
 
 
 def test_scales_that_are_close_have_columns_of_their_own():
     rows = measured(scales=(2.5, 2.5000001))
-    assert len([c for c in pivot(summarise(rows, params()), params()).columns if c[0]]) == 4
+    assert len([c for c in pivot(summarise(rows, spec()), params()).columns if c[0]]) == 4
 
 
 def test_controls_references_and_arms_can_be_chosen():
     chosen = params(controls=False, references=["held_out"], arms=[])
-    table = pivot(summarise(measured(), chosen), chosen)
+    table = pivot(summarise(measured(), chosen["spec"]), chosen)
     assert table[("", "Post.")].tolist() == ["no"]  # held-out images are not compared with themselves
     assert {top for top, _ in table.columns} == {"", "held-out set"}
 
 
 def test_every_format_carries_title_numbers_and_notes():
-    contents = [{"generations_per_block": 200, "real": {"train": 1438, "held_out": 359}}]
-    below = notes(measured(), contents, params())
-    text = render(pivot(summarise(measured(), params()), params()), "T", below)
+    contents = [{"n": 200, "real": {"train": 1438, "held_out": 359}}]
+    source = Input(None, {"params": {"metrics": RECIPES}})
+    job = Job(params() | {"sources": [{"role": "e"}]}, {"e": source}, None, None)
+    below = notes(measured(), contents, job)
+    text = render(pivot(summarise(measured(), spec()), params()), "T", below)
     assert set(text) == {".md", ".html", ".tex"}
     for suffix, document in text.items():
         assert "26.00" in document, suffix

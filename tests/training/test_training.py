@@ -1,20 +1,25 @@
 """The training loop: the same weights after a kill, an average that is one, and losses that must be finite."""
 
+import hashlib
 import os
+import re
 import signal
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
 from conftest import TOP
 from guidance_study.support.randomness import generator, torch_seed
+from guidance_study.training import checkpoints
 from guidance_study.training.loop import DivergedTraining, StoppedTraining, belonging, ema_decay, fit, learning_rate
 
 pytestmark = pytest.mark.numeric
 
-TRAINING = {"steps": 40, "batch": 8, "optimizer": "adamw", "lr": 1e-2, "weight_decay": 0.01, "schedule": "cosine",
-            "warmup": 5, "clip": 1.0, "ema": 0.9, "precision": "float32", "micro_batch": None}  # fmt: skip
+TRAINING = {"steps": 40, "batch_size": 8, "optimizer": "adamw", "lr": 1e-2, "weight_decay": 0.01,
+            "lr_schedule": "cosine", "warmup": 5, "grad_clip": 1.0, "ema_decay": 0.9,
+            "precision": "float32", "micro_batch": None}  # fmt: skip
 
 
 class Killed(Exception):
@@ -57,15 +62,52 @@ def test_a_killed_training_goes_on_to_the_same_weights_bit_for_bit(tmp_path, mon
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
 
 
-def test_a_truncated_checkpoint_costs_one_interval(tmp_path, monkeypatch):
+def flipped(path, at: float) -> None:
+    """Flip one bit at a share of a file's length."""
+    content = bytearray(path.read_bytes())
+    content[int(at * (len(content) - 1))] ^= 1
+    path.write_bytes(content)
+
+
+def without(path, key: str) -> None:
+    """A checkpoint whose bytes are as they were written, but that lacks a part."""
+    state = checkpoints.read(path, torch.device("cpu"))
+    checkpoints.write(path, {name: value for name, value in state.items() if name != key})
+
+
+def foldered(path) -> None:
+    path.unlink()
+    (path / "inside").mkdir(parents=True)
+
+
+DAMAGES = {
+    **{f"a bit flipped at {at:.0%}": lambda path, at=at: flipped(path, at) for at in np.linspace(0, 1, 9)},
+    "truncated": lambda path: path.write_bytes(path.read_bytes()[:-100]),
+    "empty": lambda path: path.write_bytes(b""),
+    "shorter than a digest": lambda path: path.write_bytes(b"short"),
+    "no optimizer": lambda path: without(path, "optimizer"),
+    "no name of its training": lambda path: without(path, "belongs"),
+    "no mapping": lambda path: checkpoints.write(path, [1, 2]),
+    "not torch's": lambda path: path.write_bytes(hashlib.sha256(b"x").digest() + b"x"),
+    "a folder": foldered,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(tmp_path, monkeypatch, capsys, damage):
     monkeypatch.setenv("GUIDANCE_STUDY_CHECKPOINT_SECONDS", "1e-9")
-    whole, _ = train(tmp_path / "a")
+    whole, losses = train(tmp_path / "a")
     with pytest.raises(Killed):
         train(tmp_path / "b", killed_at=20)
-    newest = sorted((tmp_path / "b").iterdir())[-1]
-    newest.write_bytes(newest.read_bytes()[:100])
-    resumed, _ = train(tmp_path / "b")
+    DAMAGES[damage](tmp_path / "b" / "step-00000020.pt")
+    capsys.readouterr()
+    resumed, again = train(tmp_path / "b")
+    said = capsys.readouterr().err
+    assert re.search(r"checkpoint '.*step-00000020\.pt' (cannot be used|is not one of this training)", said)
+    assert "going on after step 19 of 40" in said
+    assert torch.equal(losses, again)
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+    assert sorted(path.name for path in (tmp_path / "b").iterdir()) == ["step-00000039.pt", "step-00000040.pt"]
 
 
 SIGNALLED = """
@@ -161,7 +203,7 @@ def test_what_a_checkpoint_belongs_to():
     mine = belonging(network, TRAINING, 0, "test")
     assert belonging(problem()[0], dict(reversed(TRAINING.items())), 0, "test") == mine
     wider = torch.nn.Sequential(torch.nn.Linear(3, 17))
-    for other in ((network, TRAINING | {"ema": 0.8}, 0, "test"), (network, TRAINING, 1, "test"),
+    for other in ((network, TRAINING | {"ema_decay": 0.8}, 0, "test"), (network, TRAINING, 1, "test"),
                   (network, TRAINING, 0, "else"), (wider, TRAINING, 0, "test")):  # fmt: skip
         assert belonging(*other) != mine
 
@@ -171,7 +213,7 @@ def test_it_learns_and_the_average_is_what_comes_back(tmp_path):
     state, losses = fit(network, draws, loss, TRAINING | {"steps": 300}, seed=0, purpose="test", checkpoints=tmp_path)
     assert losses[-20:].mean() < 0.2 * losses[:20].mean()
     assert not torch.equal(state["0.weight"], network[0].weight)
-    plain, _ = train(tmp_path / "none", TRAINING | {"ema": None})
+    plain, _ = train(tmp_path / "none", TRAINING | {"ema_decay": None})
     averaged, _ = train(tmp_path / "ema")
     assert not torch.equal(plain["0.weight"], averaged["0.weight"])
 
@@ -179,14 +221,14 @@ def test_it_learns_and_the_average_is_what_comes_back(tmp_path):
 def test_the_average_follows_its_definition(tmp_path):
     """After n steps: average_n = d_n average_{n-1} + (1 - d_n) weights_n."""
     after = [
-        train(tmp_path / str(n), TRAINING | {"steps": n, "schedule": "constant", "warmup": 0, "ema": None})[0]
+        train(tmp_path / str(n), TRAINING | {"steps": n, "lr_schedule": "constant", "warmup": 0, "ema_decay": None})[0]
         for n in (1, 2, 3)
     ]
     expected = problem()[0].state_dict()["0.weight"]
     for step, state in enumerate(after):
         decay = ema_decay(step, 0.9)
         expected = decay * expected + (1 - decay) * state["0.weight"]
-    state, _ = train(tmp_path / "ema", TRAINING | {"steps": 3, "schedule": "constant", "warmup": 0})
+    state, _ = train(tmp_path / "ema", TRAINING | {"steps": 3, "lr_schedule": "constant", "warmup": 0})
     assert torch.allclose(state["0.weight"], expected, atol=1e-6)
 
 
@@ -228,10 +270,11 @@ def test_bfloat16_learns_nearly_the_same_and_keeps_float32_weights(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_compiled_network_learns_the_same(tmp_path, monkeypatch):
-    whole, _ = train(tmp_path / "eager", precision=torch.float64)
+@pytest.mark.parametrize("dropout", [0.0, 0.5])
+def test_a_compiled_network_learns_the_same(tmp_path, monkeypatch, dropout):
+    whole, _ = train(tmp_path / "eager", dropout=dropout, precision=torch.float64)
     monkeypatch.setenv("GUIDANCE_STUDY_COMPILE", "default")
-    compiled, _ = train(tmp_path / "compiled", precision=torch.float64)
+    compiled, _ = train(tmp_path / "compiled", dropout=dropout, precision=torch.float64)
     assert compiled.keys() == whole.keys()
     assert all(torch.allclose(whole[name], compiled[name], rtol=0, atol=1e-9) for name in whole)
 
@@ -240,7 +283,7 @@ def test_learning_rates():
     assert learning_rate(0, TRAINING) == pytest.approx(2e-3)
     assert learning_rate(4, TRAINING) == learning_rate(5, TRAINING) == pytest.approx(1e-2)
     assert learning_rate(39, TRAINING) < 1e-4
-    assert learning_rate(39, TRAINING | {"schedule": "constant"}) == 1e-2
+    assert learning_rate(39, TRAINING | {"lr_schedule": "constant"}) == 1e-2
 
 
 def test_ema_decay_ramps_up():

@@ -12,11 +12,11 @@ from guidance_study.store.artefacts import Store
 
 pytestmark = pytest.mark.slow
 
-SHORT = {"training": {"steps": 2, "batch": 4, "warmup": 0}}
+SHORT = {"training": {"steps": 2, "batch_size": 4, "warmup": 0}}
 UNET = {"model_channels": 16, "num_res_blocks": 1, "channel_mult": [1, 2], "attention_resolutions": [2],
         "num_head_channels": 8}  # fmt: skip
 LOOSE = {"solver": {"rtol": 0.1, "atol": 0.1, "block": 16}}
-FEW = {"pool": {"n": 30}, "evaluation": {"blocks": 2, "block_size": 20, "manifold_k": 1, "scales": [2.5]}}
+FEW = {"pool": {"n": 30}, "evaluation": {"repeats": 2, "n": 20, "manifold_k": 1, "scales": [2.5]}}
 FLOW = {"scales": [2.5], "spaces": ["inception"], "per_class": False}
 TARGETS = ["table_2", "table_2_quality", "table_s1", "table_mnist", "table_cost", "fig_6", "fig_s5", "fig_8"]
 
@@ -50,11 +50,11 @@ def tiny_images(folder) -> dict:
         },
         "postprocessors": {name: {**SHORT, **LOOSE} for name in ("mnist", "cifar_edm", "cifar_flow")},
         "experiments": {
-            "mnist_cg": {**FEW, "sampler": {"steps": 2, "clip": True}},
-            "mnist_cfg": {**FEW, "sampler": {"steps": 2, "clip": True}},
+            "mnist_cg": {**FEW, "sampler": {"steps": 2, "clip_x0": True}},
+            "mnist_cfg": {**FEW, "sampler": {"steps": 2, "clip_x0": True}},
             "cifar_edm": {**FEW, "sampler": {"steps": 2}},
             "cifar_flow": merge(FEW, {"sampler": {"rtol": 0.1, "atol": 0.1, "block": 16}, "evaluation": FLOW}),
-            "imagenet": {"sampler": {"steps": 2}, "evaluation": {"block_size": 10}},
+            "imagenet": {"sampler": {"steps": 2}, "evaluation": {"n": 10}},
         },
         "tables": {
             "table_2": {"scales": [2.5]}, "table_cost": {"batches": [1, 3]},
@@ -70,7 +70,7 @@ def tiny_images(folder) -> dict:
         config["experiments"][name]["arms"] = [{"space": "pixel", "k": 20, "postprocessor": "mnist"}]
     config["figures"] = {name: figure for name, figure in config["figures"].items() if name in TARGETS}
     config["tables"] = {name: table for name, table in config["tables"].items() if name in TARGETS}
-    return config | {"all": TARGETS, "paths": {}}
+    return config | {"all": TARGETS, "trajectories": {}}
 
 
 @pytest.fixture(scope="module")
@@ -164,7 +164,7 @@ def test_per_class_distances_are_in_the_measures(built):
 
 
 def has_classes(store, address: str) -> bool:
-    return store.manifest(address)["recipe"]["params"]["per_class"]
+    return any(metric.get("per_class") for metric in store.manifest(address)["recipe"]["params"]["metrics"])
 
 
 def test_a_missing_dataset_stops_its_own_targets_only(built, tmp_path):

@@ -28,7 +28,7 @@ def _parser() -> argparse.ArgumentParser:
     choices = parser.add_subparsers(required=True, metavar="COMMAND")
     for name in commands.NAMES:
         module = importlib.import_module(f"guidance_study.commands.{name}")
-        sub = choices.add_parser(name, help=module.__doc__.splitlines()[0])
+        sub = choices.add_parser(name, help=str(module.__doc__).splitlines()[0])
         sub.set_defaults(command=module.run)
         sub.add_argument("--results", type=Path, default=Path("results"), help="folder of the store (default: results)")
         module.arguments(sub)

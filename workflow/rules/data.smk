@@ -10,25 +10,30 @@ rule download:
         book.environment
     params:
         files=book.downloads(),
+    message:
+        "files from outside that the configuration names and that are not there"
     script:
         "../scripts/download.py"
 
 
+dataset = book.stage("dataset")
+
+
 rule dataset:
     # Raw files, checked against their pinned digests, as arrays.
-    input:
-        book.inputs("dataset"),
     output:
-        book.outputs("dataset"),
+        dataset.outputs,
     log:
-        book.log("dataset"),
+        dataset.log,
     conda:
         book.environment
-    threads: book.threads
+    threads: dataset.threads
     resources:
-        mem_mb=book.mem_mb("dataset"),
-        runtime=book.runtime("dataset"),
+        **dataset.resources,
     params:
-        recipe=book.recipe("dataset"),
+        recipe=dataset.recipe,
+        about=dataset.about,
+    message:
+        book.message
     script:
         "../scripts/dataset.py"

@@ -1,85 +1,108 @@
+shard = book.shard
+
+
 rule shard:
     # A share of the rows of generations, features or postprocessed generations.
     input:
-        book.shard_inputs,
+        **shard.made_from_any,
     output:
-        temp("results/.shards/{stage}/{artefact}/{i}-of-{n}.json"),
+        temp(shard.marker),
     log:
-        "results/logs/shard/{stage}/{artefact}/{i}-of-{n}.log",
+        shard.log,
     wildcard_constraints:
-        stage="samples|features|postprocessed",
+        stage=shard.stages,
         i=r"\d+",
         n=r"\d+",
     conda:
         book.environment
-    threads: book.threads
+    threads: shard.threads
     resources:
-        mem_mb=book.mem_mb(),
-        runtime=book.runtime(),
-        gpu=book.gpus(),
+        **shard.resources,
     params:
-        recipe=book.shard_recipe,
+        recipe=shard.recipe,
+        about=shard.about,
+    message:
+        book.message
     script:
         "../scripts/shard.py"
+
+
+samples = book.stage("samples")
 
 
 rule samples:
     # Guided generations (Eqs. 7 and 8).
     input:
-        book.inputs("samples"),
+        denoiser=samples.made_from("denoiser"),
+        classifier=samples.made_from("classifier"),
+        shards=samples.shards,
     output:
-        book.outputs("samples"),
+        samples.outputs,
     log:
-        book.log("samples"),
+        samples.log,
     conda:
         book.environment
-    threads: book.threads
+    threads: samples.threads
     resources:
-        mem_mb=book.mem_mb("samples"),
-        runtime=book.runtime("samples"),
-        gpu=book.gpus("samples"),
+        **samples.resources,
     params:
-        recipe=book.recipe("samples"),
+        recipe=samples.recipe,
+        about=samples.about,
+    message:
+        book.message
     script:
         "../scripts/samples.py"
+
+
+postprocessed = book.stage("postprocessed")
 
 
 rule postprocessed:
     # Generations moved along the postprocessing flow by Dopri5.
     input:
-        book.inputs("postprocessed"),
+        samples=postprocessed.made_from("samples"),
+        postprocessor=postprocessed.made_from("postprocessor"),
+        shards=postprocessed.shards,
     output:
-        book.outputs("postprocessed"),
+        postprocessed.outputs,
     log:
-        book.log("postprocessed"),
+        postprocessed.log,
     conda:
         book.environment
-    threads: book.threads
+    threads: postprocessed.threads
     resources:
-        mem_mb=book.mem_mb("postprocessed"),
-        runtime=book.runtime("postprocessed"),
-        gpu=book.gpus("postprocessed"),
+        **postprocessed.resources,
     params:
-        recipe=book.recipe("postprocessed"),
+        recipe=postprocessed.recipe,
+        about=postprocessed.about,
+    message:
+        book.message
     script:
         "../scripts/postprocessed.py"
 
 
-rule paths:
+trajectories = book.stage("trajectories")
+
+
+rule trajectories:
     # Trajectories from the same noises, of learned and of exact parts.
     input:
-        book.inputs("paths"),
+        dataset=trajectories.made_from("dataset"),
+        denoiser=trajectories.made_from("denoiser"),
+        classifier=trajectories.made_from("classifier"),
     output:
-        book.outputs("paths"),
+        trajectories.outputs,
     log:
-        book.log("paths"),
+        trajectories.log,
     conda:
         book.environment
-    threads: book.threads
+    threads: trajectories.threads
     resources:
-        mem_mb=book.mem_mb("paths"),
-        runtime=book.runtime("paths"),
+        **trajectories.resources,
     params:
-        recipe=book.recipe("paths"),
+        recipe=trajectories.recipe,
+        about=trajectories.about,
+    message:
+        book.message
     script:
-        "../scripts/paths.py"
+        "../scripts/trajectories.py"

@@ -1,79 +1,81 @@
+measures = book.stage("measures")
+
+
 rule measures:
-    # Metrics before and after postprocessing, and those of the controls.
+    # Metrics of generations before and after postprocessing and of the controls, or of trajectories.
     input:
-        book.inputs("measures"),
+        dataset=measures.made_from("dataset"),
+        samples=measures.made_from("samples"),
+        trajectories=measures.made_from("trajectories"),
+        postprocessed=measures.made_from("postprocessed"),
+        features=measures.made_from("features"),
+        statistics=measures.made_from("statistics"),
+        classifier=measures.made_from("classifier"),
     output:
-        book.outputs("measures"),
+        measures.outputs,
     log:
-        book.log("measures"),
+        measures.log,
     conda:
         book.environment
-    threads: book.threads
+    threads: measures.threads
     resources:
-        mem_mb=book.mem_mb("measures"),
-        runtime=book.runtime("measures"),
+        **measures.resources,
     params:
-        recipe=book.recipe("measures"),
+        recipe=measures.recipe,
+        about=measures.about,
+    message:
+        book.message
     script:
         "../scripts/measures.py"
 
 
-rule point_measures:
-    # What the closed form says of points: before, after, and of the controls.
-    input:
-        book.inputs("point_measures"),
-    output:
-        book.outputs("point_measures"),
-    log:
-        book.log("point_measures"),
-    conda:
-        book.environment
-    threads: book.threads
-    resources:
-        mem_mb=book.mem_mb("point_measures"),
-        runtime=book.runtime("point_measures"),
-    params:
-        recipe=book.recipe("point_measures"),
-    script:
-        "../scripts/point_measures.py"
+statistics = book.stage("statistics")
 
 
 rule statistics:
     # Mean and covariance of real images' features.
     input:
-        book.inputs("statistics"),
+        features=statistics.made_from("features"),
     output:
-        book.outputs("statistics"),
+        statistics.outputs,
     log:
-        book.log("statistics"),
+        statistics.log,
     conda:
         book.environment
-    threads: book.threads
+    threads: statistics.threads
     resources:
-        mem_mb=book.mem_mb("statistics"),
-        runtime=book.runtime("statistics"),
+        **statistics.resources,
     params:
-        recipe=book.recipe("statistics"),
+        recipe=statistics.recipe,
+        about=statistics.about,
+    message:
+        book.message
     script:
         "../scripts/statistics.py"
+
+
+cost = book.stage("cost")
 
 
 rule cost:
     # Seconds and memory of sampling and of postprocessing, by batch size.
     input:
-        book.inputs("cost"),
+        denoiser=cost.made_from("denoiser"),
+        classifier=cost.made_from("classifier"),
+        postprocessor=cost.made_from("postprocessor"),
     output:
-        book.outputs("cost"),
+        cost.outputs,
     log:
-        book.log("cost"),
+        cost.log,
     conda:
         book.environment
-    threads: book.threads
+    threads: cost.threads
     resources:
-        mem_mb=book.mem_mb("cost"),
-        runtime=book.runtime("cost"),
-        gpu=book.gpus("cost"),
+        **cost.resources,
     params:
-        recipe=book.recipe("cost"),
+        recipe=cost.recipe,
+        about=cost.about,
+    message:
+        book.message
     script:
         "../scripts/cost.py"

@@ -1,39 +1,54 @@
+neighbours = book.stage("neighbours")
+
+
 rule neighbours:
     # Nearest real samples of the same class, for every generation of a pool.
     input:
-        book.inputs("neighbours"),
+        samples=neighbours.made_from("samples"),
+        dataset=neighbours.made_from("dataset"),
+        features=neighbours.made_from("features"),
+        classifier=neighbours.made_from("classifier"),
     output:
-        book.outputs("neighbours"),
+        neighbours.outputs,
     log:
-        book.log("neighbours"),
+        neighbours.log,
     conda:
         book.environment
-    threads: book.threads
+    threads: neighbours.threads
     resources:
-        mem_mb=book.mem_mb("neighbours"),
-        runtime=book.runtime("neighbours"),
+        **neighbours.resources,
     params:
-        recipe=book.recipe("neighbours"),
+        recipe=neighbours.recipe,
+        about=neighbours.about,
+    message:
+        book.message
     script:
         "../scripts/neighbours.py"
+
+
+features = book.stage("features")
 
 
 rule features:
     # Images in the space of a pretrained network.
     input:
-        book.inputs("features"),
+        dataset=features.made_from("dataset"),
+        samples=features.made_from("samples"),
+        postprocessed=features.made_from("postprocessed"),
+        shards=features.shards,
     output:
-        book.outputs("features"),
+        features.outputs,
     log:
-        book.log("features"),
+        features.log,
     conda:
         book.environment
-    threads: book.threads
+    threads: features.threads
     resources:
-        mem_mb=book.mem_mb("features"),
-        runtime=book.runtime("features"),
-        gpu=book.gpus("features"),
+        **features.resources,
     params:
-        recipe=book.recipe("features"),
+        recipe=features.recipe,
+        about=features.about,
+    message:
+        book.message
     script:
         "../scripts/features.py"

@@ -3,43 +3,53 @@ localrules:
     figure,
 
 
+table = book.stage("table")
+
+
 rule table:
     # A table of the configuration, in four formats.
     input:
-        book.inputs("table"),
+        **table.made_from_any,
     output:
-        book.outputs("table"),
-        report(book.shown("table"), caption="../report/table.rst", category="Tables"),
+        table.outputs,
+        report(table.shown, caption="../report/table.rst", category="Tables"),
     log:
-        book.log("table"),
+        table.log,
     conda:
         book.environment
-    threads: book.threads
+    threads: table.threads
     resources:
-        mem_mb=book.mem_mb("table"),
-        runtime=book.runtime("table"),
+        **table.resources,
     params:
-        recipe=book.recipe("table"),
+        recipe=table.recipe,
+        about=table.about,
+    message:
+        book.message
     script:
         "../scripts/table.py"
+
+
+figure = book.stage("figure")
 
 
 rule figure:
     # A figure of the configuration, as .png and .pdf.
     input:
-        book.inputs("figure"),
+        **figure.made_from_any,
     output:
-        book.outputs("figure"),
-        report(book.shown("figure"), caption="../report/figure.rst", category="Figures"),
+        figure.outputs,
+        report(figure.shown, caption="../report/figure.rst", category="Figures"),
     log:
-        book.log("figure"),
+        figure.log,
     conda:
         book.environment
-    threads: book.threads
+    threads: figure.threads
     resources:
-        mem_mb=book.mem_mb("figure"),
-        runtime=book.runtime("figure"),
+        **figure.resources,
     params:
-        recipe=book.recipe("figure"),
+        recipe=figure.recipe,
+        about=figure.about,
+    message:
+        book.message
     script:
         "../scripts/figure.py"

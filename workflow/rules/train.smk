@@ -1,61 +1,75 @@
+denoiser = book.stage("denoiser")
+
+
 rule denoiser:
     # A base model, trained by Eq. (2).
     input:
-        book.inputs("denoiser"),
+        dataset=denoiser.made_from("dataset"),
     output:
-        book.outputs("denoiser"),
+        denoiser.outputs,
     log:
-        book.log("denoiser"),
+        denoiser.log,
     conda:
         book.environment
-    threads: book.training_threads("denoiser")
+    threads: denoiser.threads
     resources:
-        mem_mb=book.mem_mb("denoiser"),
-        runtime=book.runtime("denoiser"),
-        gpu=book.gpus("denoiser"),
+        **denoiser.resources,
     params:
-        recipe=book.recipe("denoiser"),
+        recipe=denoiser.recipe,
+        about=denoiser.about,
+    message:
+        book.message
     script:
         "../scripts/denoiser.py"
+
+
+classifier = book.stage("classifier")
 
 
 rule classifier:
     # A classifier: noisy for guidance (Eq. 7), clean for features and evaluation.
     input:
-        book.inputs("classifier"),
+        dataset=classifier.made_from("dataset"),
     output:
-        book.outputs("classifier"),
+        classifier.outputs,
     log:
-        book.log("classifier"),
+        classifier.log,
     conda:
         book.environment
-    threads: book.training_threads("classifier")
+    threads: classifier.threads
     resources:
-        mem_mb=book.mem_mb("classifier"),
-        runtime=book.runtime("classifier"),
-        gpu=book.gpus("classifier"),
+        **classifier.resources,
     params:
-        recipe=book.recipe("classifier"),
+        recipe=classifier.recipe,
+        about=classifier.about,
+    message:
+        book.message
     script:
         "../scripts/classifier.py"
+
+
+postprocessor = book.stage("postprocessor")
 
 
 rule postprocessor:
     # The rectified flow from generations to their neighbours (Eq. 9).
     input:
-        book.inputs("postprocessor"),
+        samples=postprocessor.made_from("samples"),
+        dataset=postprocessor.made_from("dataset"),
+        neighbours=postprocessor.made_from("neighbours"),
     output:
-        book.outputs("postprocessor"),
+        postprocessor.outputs,
     log:
-        book.log("postprocessor"),
+        postprocessor.log,
     conda:
         book.environment
-    threads: book.training_threads("postprocessor")
+    threads: postprocessor.threads
     resources:
-        mem_mb=book.mem_mb("postprocessor"),
-        runtime=book.runtime("postprocessor"),
-        gpu=book.gpus("postprocessor"),
+        **postprocessor.resources,
     params:
-        recipe=book.recipe("postprocessor"),
+        recipe=postprocessor.recipe,
+        about=postprocessor.about,
+    message:
+        book.message
     script:
         "../scripts/postprocessor.py"

@@ -6,9 +6,11 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from guidance_study.execution import jobs
-from guidance_study.store.artefacts import RESULTS, SHARDS
+from guidance_study.plan.resources import processes
+from guidance_study.store.artefacts import RESULTS
 from guidance_study.support import progress
 from guidance_study.support.errors import StudyError
+from guidance_study.support.settings import setting
 
 
 def download(snakemake) -> None:
@@ -32,11 +34,11 @@ def download(snakemake) -> None:
 
 def run(snakemake) -> None:
     """Make the artefact that a rule's job asks for; a StudyError becomes one sentence in the log."""
-    several = jobs.setting("devices", 1) if snakemake.params.recipe["stage"] in jobs.TRAINING else 1
-    jobs.prepare_process(max(1, snakemake.threads // several))
+    recipe = snakemake.params.recipe
+    jobs.prepare_process(max(1, snakemake.threads // processes(recipe, setting("devices", 1))))
     address = str(Path(snakemake.output[0]).parent.relative_to(RESULTS))
-    shards = [Path(path) for path in snakemake.input if Path(path).is_relative_to(Path(RESULTS, SHARDS))]
-    _logged(snakemake, lambda: jobs.run_job(snakemake.params.recipe, address, Path(RESULTS), shards))
+    shards = [Path(marker) for marker in snakemake.input.get("shards", [])]
+    _logged(snakemake, lambda: jobs.run_job(recipe, address, Path(RESULTS), shards))
 
 
 def shard(snakemake) -> None:

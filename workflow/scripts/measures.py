@@ -1,4 +1,4 @@
-"""Metrics before and after postprocessing, and those of the controls."""
+"""Metrics of generations before and after postprocessing and of the controls, or of trajectories."""
 
 from _job import run
 

@@ -1,17 +1,29 @@
-"""Check the recorded digests of the stages' code, or record the present code of some stages as the same."""
+"""List units of code that are new beside a commit, or record that some of them give the same results as there.
+
+A unit is a stage or a kind: stages/samples, guidance/classifier_free. What is made with a new one gets new addresses,
+by itself; `same` is for an edit that cannot change a result, so that the old addresses stay.
+"""
+
+from argparse import ArgumentParser, Namespace
 
 
-def arguments(parser) -> None:
+def arguments(parser: ArgumentParser) -> None:
     """What may follow it on the command line."""
-    parser.add_argument("--same-results", nargs="+", metavar="STAGE", help="stages whose results did not change")
+    parser.add_argument("same", nargs="?", choices=["same"], help="record that UNITs give the same results")
+    parser.add_argument("unit", nargs="*", metavar="UNIT", help="as listed without arguments")
+    parser.add_argument("--since", default="HEAD", metavar="COMMIT", help="the code to compare with (default: HEAD)")
 
 
-def run(options) -> int:
-    from guidance_study.plan.code import check, record
+def run(options: Namespace) -> int:
+    from guidance_study.plan import code
 
-    if options.same_results:
-        record(options.same_results)
-    problems = check()
-    for problem in problems:
-        print(problem)
-    return 1 if problems else 0
+    with code.at_commit(options.since) as before:
+        if options.same:
+            code.record(code.Code(), before, options.unit)
+        now = code.Code()
+        new = [unit for unit in now.units() if now.revision(unit) != (before.module(unit) and before.revision(unit))]
+        for unit in new:
+            was = before.revision(unit) if before.module(unit) else "nothing"
+            print(f"{unit:32} {now.revision(unit)}, in {options.since} {was}")
+    print(f"{len(new)} units of code are new; what they make has new addresses")
+    return 0

@@ -1,14 +1,15 @@
 """Write the digest of a file of weights, or the index of a folder of images, beside it."""
 
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 
-def arguments(parser) -> None:
+def arguments(parser: ArgumentParser) -> None:
     """What may follow it on the command line."""
     parser.add_argument("path", type=Path, nargs="+", help="files of weights, folders of images")
 
 
-def run(options) -> int:
+def run(options: Namespace) -> int:
     from guidance_study.sources.rawfiles import write_pin
     from guidance_study.sources.rawfolders import write_index
 

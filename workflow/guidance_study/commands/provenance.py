@@ -1,18 +1,19 @@
 """Write how everything behind some targets was made, as RO-Crate metadata for other programs."""
 
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from guidance_study.commands.shared import planned, takes_configuration, takes_targets
 
 
-def arguments(parser) -> None:
+def arguments(parser: ArgumentParser) -> None:
     """What may follow it on the command line."""
     takes_targets(parser)
     takes_configuration(parser)
     parser.add_argument("--out", type=Path, help="the file (default: ro-crate-metadata.json in the store)")
 
 
-def run(options) -> int:
+def run(options: Namespace) -> int:
     from guidance_study.store.provenance import METADATA, crate, text_of
     from guidance_study.support.writing import atomic_write
 

@@ -3,17 +3,20 @@
 Each raises ValueError with one sentence.
 """
 
-import math
+from typing import TYPE_CHECKING, Any
 
-from guidance_study.config.paths import EXACT
 from guidance_study.config.sentences import known
+from guidance_study.config.training import Model
+from guidance_study.config.trajectories import EXACT
 
-SMALLEST_ABAR = 1e-8  # below it, x_0 is noise divided by next to nothing
+if TYPE_CHECKING:
+    from guidance_study.config.study import Study
 
 
-def parts(study) -> None:
+def parts(study: "Study") -> None:
     """All parts of a study, whether an experiment uses them or not."""
-    _processes(study)
+    for name, process in study.processes.items():
+        process.check(f"processes.{name}")
     _models(study)
     _classifiers(study)
     for name, embedding in study.embeddings.items():
@@ -23,87 +26,55 @@ def parts(study) -> None:
             clean(at, embedding.classifier, study)
 
 
-def _processes(study) -> None:
-    for name, process in study.processes.items():
-        if process.kind != "ddpm":
-            continue
-        if process.beta_end <= process.beta_start:
-            raise ValueError(
-                f"configuration key 'processes.{name}.beta_end' has the value {process.beta_end}:"
-                f" it must be above beta_start, {process.beta_start}"
-            )
-        left = math.prod(1 - beta for beta in _betas(process))
-        if left < SMALLEST_ABAR:
-            raise ValueError(
-                f"configuration key 'processes.{name}.beta_end' has the value {process.beta_end}: with {process.steps}"
-                f" steps the signal left at the end, abar = {left:.1e}, must be at least {SMALLEST_ABAR:.0e}"
-            )
-
-
-def _models(study) -> None:
+def _models(study: "Study") -> None:
     for name, model in study.models.items():
         at = f"models.{name}"
         not_exact(at, name)
         known(f"{at}.dataset", model.dataset, study.datasets)
         known(f"{at}.process", model.process, study.processes)
         known(f"{at}.network", model.network, study.networks)
-        fits(f"{at}.network", model.network, model.dataset, study)
+        fits(f"{at}.network", model.network, study.networks[model.network], model.dataset, study)
         _augmented(at, model, study)
 
 
-def _classifiers(study) -> None:
+def _classifiers(study: "Study") -> None:
     for name, classifier in study.classifiers.items():
         at = f"classifiers.{name}"
         not_exact(at, name)
         known(f"{at}.dataset", classifier.dataset, study.datasets)
-        shape = study.datasets[classifier.dataset].facts().shape
-        if classifier.network.kind == "cnn" and len(shape) != 3:
-            raise ValueError(
-                f"configuration key '{at}.network.kind' has the value 'cnn': it takes images, and those of"
-                f" '{classifier.dataset}' have shape {shape}"
-            )
+        fits(f"{at}.network.kind", classifier.network.kind, classifier.network, classifier.dataset, study)
         if classifier.process is not None:
-            known(f"{at}.process", classifier.process, ddpm(study))
+            known(f"{at}.process", classifier.process, discrete(study))
 
 
-def _augmented(at: str, model, study) -> None:
+def _augmented(at: str, model: Model, study: "Study") -> None:
     """Mirroring and moving is for images; a network that is told of it must be one that listens."""
     images = len(study.datasets[model.dataset].facts().shape) == 3
     if (model.flip or model.augment) and not images:
         key = "flip" if model.flip else "augment"
         raise ValueError(f"configuration key '{at}.{key}' is set: only images can be moved, not '{model.dataset}'")
     network, process = study.networks[model.network], study.processes[model.process]
-    if model.augment and (process.kind != "edm" or not getattr(network, "augment_dim", 0)):
+    if model.augment and not (process.told and network.hears_augmentation):
+        hearing = ", ".join(n for n, other in study.networks.items() if other.hears_augmentation) or "none is declared"
         raise ValueError(
             f"configuration key '{at}.augment' has the value {model.augment}: it needs a process of kind 'edm' and a"
-            " network of kind 'song_unet' with augment_dim 9"
+            f" network that hears of augmentations; such networks: {hearing}"
         )
 
 
-def fits(at: str, name: str, dataset: str, study) -> None:
-    """A UNet needs images whose sides its levels halve evenly, and channels that its heads divide."""
-    network, shape = study.networks[name], study.datasets[dataset].facts().shape
-    if network.kind not in ("unet", "song_unet"):
-        return
-    factor = 2 ** (len(network.channel_mult) - 1)
-    if len(shape) != 3 or shape[1] % factor or shape[2] % factor:
+def fits(at: str, value: str, network: Any, dataset: str, study: "Study") -> None:
+    """The network that key `at` names with `value` must be able to take the samples of the dataset."""
+    shape = study.datasets[dataset].facts().shape
+    try:
+        network.check(shape)
+    except ValueError as error:
         raise ValueError(
-            f"configuration key '{at}' has the value '{name}': a UNet of {len(network.channel_mult)} levels needs"
-            f" images with sides in multiples of {factor}, and those of '{dataset}' are {shape}"
-        )
-    if network.kind == "song_unet":
-        return
-    size = network.num_head_channels
-    for mult in network.channel_mult:
-        channels = mult * network.model_channels
-        if channels % (network.num_heads if size == -1 else size):
-            raise ValueError(
-                f"configuration key 'networks.{name}' has {channels} channels at a level: they must divide evenly among"
-                f" num_heads {network.num_heads} or num_head_channels {size}"
-            )
+            f"configuration key '{at}' has the value '{value}': {error}, and the samples of '{dataset}' have shape"
+            f" {shape}"
+        ) from None
 
 
-def clean(at: str, name: str, study) -> None:
+def clean(at: str, name: str, study: "Study") -> None:
     if study.classifiers[name].process is not None:
         raise ValueError(f"configuration key '{at}' has the value '{name}': it must be a clean classifier (no process)")
 
@@ -113,11 +84,6 @@ def not_exact(at: str, name: str) -> None:
         raise ValueError(f"the name '{EXACT}' of '{at}' is taken by the closed form of a mixture; choose another")
 
 
-def ddpm(study) -> list[str]:
-    """Names of the processes that classifiers of noisy data, and paths, can be of."""
-    return [name for name, process in study.processes.items() if process.kind == "ddpm"]
-
-
-def _betas(process) -> list[float]:
-    step = (process.beta_end - process.beta_start) / max(process.steps - 1, 1)
-    return [process.beta_start + i * step for i in range(process.steps)]
+def discrete(study: "Study") -> list[str]:
+    """Names of the processes that classifiers of noisy data, and trajectories, can be of."""
+    return [name for name, process in study.processes.items() if process.discrete]

@@ -1,14 +1,22 @@
 """Checks across the parts of a configuration: names that must exist, and sizes that must fit."""
 
-from guidance_study.config.check_parts import clean, ddpm, fits, not_exact, parts
-from guidance_study.config.experiments import Experiment
-from guidance_study.config.paths import EXACT, Paths
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any
+
+from guidance_study.config.check_parts import clean, discrete, fits, not_exact, parts
+from guidance_study.config.experiments import Evaluation, Experiment
+from guidance_study.config.facts import Facts
+from guidance_study.config.seams import kinds
 from guidance_study.config.sentences import distinct, known
 from guidance_study.config.stages import STAGES
-from guidance_study.config.training import SAMPLED_BY
+from guidance_study.config.training import Model
+from guidance_study.config.trajectories import EXACT, TrajectoryRuns
+
+if TYPE_CHECKING:
+    from guidance_study.config.study import Study
 
 
-def check(study) -> None:
+def check(study: "Study") -> None:
     """Raise ValueError, one sentence with key, value and what is allowed, at the first inconsistency."""
     distinct("seeds", study.seeds)
     for i, seed in enumerate(study.seeds):
@@ -19,12 +27,12 @@ def check(study) -> None:
         known(f"postprocessors.{name}.network", postprocessor.network, study.networks)
     for name, experiment in study.experiments.items():
         _experiment(f"experiments.{name}", experiment, study)
-    for name, paths in study.paths.items():
-        _paths(f"paths.{name}", paths, study)
+    for name, trajectories in study.trajectories.items():
+        _trajectories(f"trajectories.{name}", trajectories, study)
     _outputs(study)
 
 
-def _experiment(at: str, experiment: Experiment, study) -> None:
+def _experiment(at: str, experiment: Experiment, study: "Study") -> None:
     known(f"{at}.model", experiment.model, study.models)
     model = study.models[experiment.model]
     _guidance(f"{at}.guidance", experiment, model, study)
@@ -44,7 +52,7 @@ def _experiment(at: str, experiment: Experiment, study) -> None:
         known(f"{here}.space", arm.space, study.embeddings)
         known(f"{here}.postprocessor", arm.postprocessor, study.postprocessors)
         network = study.postprocessors[arm.postprocessor].network
-        fits(f"postprocessors.{arm.postprocessor}.network", network, model.dataset, study)
+        fits(f"postprocessors.{arm.postprocessor}.network", network, study.networks[network], model.dataset, study)
         if arm.k > smallest:
             raise ValueError(
                 f"configuration key '{here}.k' has the value {arm.k}: at most {smallest}, the training samples of the"
@@ -57,7 +65,7 @@ def _experiment(at: str, experiment: Experiment, study) -> None:
                 " images, and the closed form judges points"
             )
         if hasattr(embedding, "classifier"):
-            _same_dataset(f"embeddings.{arm.space}.classifier", embedding.classifier, model, study)
+            _same_dataset(f"embeddings.{arm.space}.classifier", embedding.classifier, study.classifiers, model)
             if not experiment.exact and _same_network(embedding.classifier, experiment.evaluator, study):
                 raise ValueError(
                     f"configuration key '{here}.space' has the value '{arm.space}': its features come from the"
@@ -65,7 +73,7 @@ def _experiment(at: str, experiment: Experiment, study) -> None:
                 )
 
 
-def _evaluator(at: str, experiment: Experiment, model, study) -> None:
+def _evaluator(at: str, experiment: Experiment, model: Model, study: "Study") -> None:
     if experiment.exact:
         _mixture(at, EXACT, model.dataset, study)
         _judged_exactly(at.removesuffix("evaluator"), experiment.evaluation, study.datasets[model.dataset].facts())
@@ -78,7 +86,7 @@ def _evaluator(at: str, experiment: Experiment, model, study) -> None:
         return  # `evaluation.spaces` judge, or nothing does, where only a figure shows it
     known(at, experiment.evaluator, [*study.classifiers, EXACT])
     clean(at, experiment.evaluator, study)
-    _same_dataset(at, experiment.evaluator, model, study)
+    _same_dataset(at, experiment.evaluator, study.classifiers, model)
     if len(study.seeds) > 1 and study.classifiers[experiment.evaluator].seed is None:
         raise ValueError(
             f"configuration key '{at}' has the value '{experiment.evaluator}': with several training seeds it"
@@ -86,19 +94,19 @@ def _evaluator(at: str, experiment: Experiment, model, study) -> None:
         )
 
 
-def _stored(study) -> list[str]:
+def _stored(study: "Study") -> list[str]:
     """Names of the spaces of pretrained networks."""
     return [name for name, embedding in study.embeddings.items() if embedding.stored]
 
 
-def _judged_exactly(at: str, evaluation, facts) -> None:
+def _judged_exactly(at: str, evaluation: Evaluation, facts: Facts) -> None:
     """Points are measured in one block, with enough of each class for a ball's radius."""
-    if evaluation.blocks != 1:
+    if evaluation.repeats != 1:
         raise ValueError(
-            f"configuration key '{at}evaluation.blocks' has the value {evaluation.blocks}: 1, where the evaluator is"
+            f"configuration key '{at}evaluation.repeats' has the value {evaluation.repeats}: 1, where the evaluator is"
             f" '{EXACT}'"
         )
-    fewest = min(evaluation.block_size // facts.classes, *facts.held_out_counts)
+    fewest = min(evaluation.n // facts.classes, *facts.held_out_counts)
     if evaluation.manifold_k >= fewest:
         raise ValueError(
             f"configuration key '{at}evaluation.manifold_k' has the value {evaluation.manifold_k}: below {fewest}, the"
@@ -106,19 +114,19 @@ def _judged_exactly(at: str, evaluation, facts) -> None:
         )
 
 
-def _guidance(at: str, experiment: Experiment, model, study) -> None:
+def _guidance(at: str, experiment: Experiment, model: Model, study: "Study") -> None:
     guidance = experiment.guidance
     scales = {*experiment.evaluation.scales, *(experiment.pool.scales if experiment.arms else [])}
     _takes(f"{at}.kind", guidance, experiment.model, study, scales)
-    if hasattr(guidance, "classifier"):
-        noisy = [name for name, c in study.classifiers.items() if c.process == model.process]
-        if guidance.classifier not in study.classifiers:
-            known(f"{at}.classifier", guidance.classifier, noisy)
-        _same_dataset(f"{at}.classifier", guidance.classifier, model, study)
-        _noise_of(f"{at}.classifier", guidance.classifier, model.process, study)
+    for role, section in guidance.roles.items():
+        here, name, declared = f"{at}.{role}", getattr(guidance, role), getattr(study, section)
+        if name not in declared:
+            known(here, name, [key for key, part in declared.items() if part.process == model.process])
+        _same_dataset(here, name, declared, model)
+        _noise_of(here, name, declared, model.process)
 
 
-def _takes(at: str, guidance, name: str, study, scales=(0,)) -> None:
+def _takes(at: str, guidance: Any, name: str, study: "Study", scales: Collection[float] = (0,)) -> None:
     """A rule needs a conditional, class-dropped model, at scale 1 any conditional one, or an unconditional one."""
     model = study.models[name]
     class_dropped = model.conditional and (model.class_dropout > 0 or set(scales) == {1})
@@ -127,37 +135,37 @@ def _takes(at: str, guidance, name: str, study, scales=(0,)) -> None:
         raise ValueError(f"configuration key '{at}' has the value '{guidance.kind}': model '{name}' must be {needed}")
 
 
-def _noise_of(at: str, name: str, process: str, study) -> None:
-    if study.classifiers[name].process != process:
+def _noise_of(at: str, name: str, declared: dict[str, Any], process: str) -> None:
+    if declared[name].process != process:
         raise ValueError(
             f"configuration key '{at}' has the value '{name}': it must be trained on"
             f" noise of the model's process, '{process}'"
         )
 
 
-def _sampler(at: str, sampler, process: str, study) -> None:
-    known(f"{at}.kind", sampler.kind, SAMPLED_BY[study.processes[process].kind])
-    if study.processes[process].kind == "ddpm":
-        _steps(f"{at}.steps", sampler.steps, process, study)
+def _sampler(at: str, sampler: Any, process: str, study: "Study", *needed: str) -> None:
+    """It is written for the process, and has what is needed of it."""
+    spec = study.processes[process]
+    fitting = [
+        kind
+        for kind, found in kinds("processes.samplers").items()
+        if isinstance(spec, found.fits) and all(hasattr(found, name) for name in needed)
+    ]
+    known(f"{at}.kind", sampler.kind, fitting)
+    sampler.check(at, process, spec)
 
 
-def _steps(at: str, steps: int, process: str, study) -> None:
-    most = study.processes[process].steps
-    if steps > most:
+def _trajectories(at: str, trajectories: TrajectoryRuns, study: "Study") -> None:
+    known(f"{at}.dataset", trajectories.dataset, study.datasets)
+    _mixture(f"{at}.dataset", trajectories.dataset, trajectories.dataset, study)
+    known(f"{at}.process", trajectories.process, discrete(study))
+    classes = study.datasets[trajectories.dataset].facts().classes
+    if trajectories.n < classes:
         raise ValueError(
-            f"configuration key '{at}' has the value {steps}: at most {most}, the steps of process '{process}'"
+            f"configuration key '{at}.n' has the value {trajectories.n}: at least {classes}, one of every class"
         )
-
-
-def _paths(at: str, paths: Paths, study) -> None:
-    known(f"{at}.dataset", paths.dataset, study.datasets)
-    _mixture(f"{at}.dataset", paths.dataset, paths.dataset, study)
-    known(f"{at}.process", paths.process, ddpm(study))
-    classes = study.datasets[paths.dataset].facts().classes
-    if paths.n < classes:
-        raise ValueError(f"configuration key '{at}.n' has the value {paths.n}: at least {classes}, one of every class")
-    _steps(f"{at}.sampler.steps", paths.sampler.steps, paths.process, study)
-    for role, name in paths.parts.items():
+    _sampler(f"{at}.sampler", trajectories.sampler, trajectories.process, study, "path")
+    for role, name in trajectories.parts.items():
         here = f"{at}.parts.{role}"
         not_exact(here, role)
         known(here, name, [*study.models, *study.classifiers])
@@ -165,25 +173,27 @@ def _paths(at: str, paths: Paths, study) -> None:
             raise ValueError(f"the name '{name}' of '{here}' is a model's and a classifier's; rename one of them")
         part = study.models.get(name) or study.classifiers[name]
         for key in ("dataset", "process"):
-            if getattr(part, key) != getattr(paths, key):
+            if getattr(part, key) != getattr(trajectories, key):
                 raise ValueError(
                     f"configuration key '{here}' has the value '{name}': its {key} is '{getattr(part, key)}' and must"
-                    f" be '{getattr(paths, key)}'"
+                    f" be '{getattr(trajectories, key)}'"
                 )
-    for name, run in paths.runs.items():
+    for name, run in trajectories.runs.items():
         here = f"{at}.runs.{name}"
         distinct(f"{here}.scales", run.scales)
-        _steps(f"{here}.steps", run.steps or 1, paths.process, study)
-        denoisers = [role for role, part in paths.parts.items() if part in study.models]
+        if run.steps:
+            sampler = trajectories.sampler.model_copy(update={"steps": run.steps})
+            sampler.check(here, trajectories.process, study.processes[trajectories.process])
+        denoisers = [role for role, part in trajectories.parts.items() if part in study.models]
         known(f"{here}.eps", run.eps, [*denoisers, EXACT])
         if run.eps != EXACT:
-            _takes(f"{here}.guidance.kind", run.guidance, paths.parts[run.eps], study)
-        if hasattr(run.guidance, "classifier"):
-            classifiers = [role for role, part in paths.parts.items() if part in study.classifiers]
-            known(f"{here}.guidance.classifier", run.guidance.classifier, [*classifiers, EXACT])
+            _takes(f"{here}.guidance.kind", run.guidance, trajectories.parts[run.eps], study)
+        for key, section in run.guidance.roles.items():
+            declared = [role for role, part in trajectories.parts.items() if part in getattr(study, section)]
+            known(f"{here}.guidance.{key}", getattr(run.guidance, key), [*declared, EXACT])
 
 
-def _mixture(at: str, value: str, dataset: str, study) -> None:
+def _mixture(at: str, value: str, dataset: str, study: "Study") -> None:
     if not hasattr(study.datasets[dataset], "mixture"):
         known_ones = ", ".join(n for n, d in study.datasets.items() if hasattr(d, "mixture")) or "none is declared"
         raise ValueError(
@@ -192,7 +202,7 @@ def _mixture(at: str, value: str, dataset: str, study) -> None:
         )
 
 
-def _outputs(study) -> None:
+def _outputs(study: "Study") -> None:
     for name in study.figures:
         if name in study.tables:
             raise ValueError(f"the name '{name}' is used twice, for a table and a figure; rename one of them")
@@ -207,16 +217,18 @@ def _outputs(study) -> None:
         known(f"all[{i}]", name, [*study.tables, *study.figures])
 
 
-def _same_network(one: str, other: str, study) -> bool:
-    """Whether two classifiers are one network for some training seed."""
+def _same_network(one: str, other: str | None, study: "Study") -> bool:
+    """Whether two classifiers are one network for some training seed; None is none."""
+    if other is None:
+        return False
     specs = [study.classifiers[name] for name in (one, other)]
     seeds = [{spec.seed} if spec.seed is not None else set(study.seeds) for spec in specs]
     first, second = (spec.model_copy(update={"seed": None}) for spec in specs)
     return first == second and bool(seeds[0] & seeds[1])
 
 
-def _same_dataset(at: str, name: str, model, study) -> None:
-    if study.classifiers[name].dataset != model.dataset:
+def _same_dataset(at: str, name: str, declared: dict[str, Any], model: Model) -> None:
+    if declared[name].dataset != model.dataset:
         raise ValueError(
             f"configuration key '{at}' has the value '{name}': it must be trained on the model's dataset,"
             f" '{model.dataset}'"

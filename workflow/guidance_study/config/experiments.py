@@ -1,13 +1,13 @@
 """Experiments: what is sampled, postprocessed and measured. What is shown of them: tables/ and figures/."""
 
-from typing import Annotated, Literal
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from guidance_study.config.base import Name, PositiveInt, Scales, Spec
-from guidance_study.config.paths import EXACT
-from guidance_study.config.seams import choice
-from guidance_study.config.training import SamplerSpec
+from guidance_study.config.choices import AnyGuidance, AnySampler
+from guidance_study.config.trajectories import EXACT
+from guidance_study.support.params import Params
 
 EVALUATOR = "evaluator"  # the space of the evaluation classifier's features
 
@@ -24,11 +24,13 @@ class Pool(Spec):
 class Evaluation(Spec):
     """Generations on which everything is measured; none of them is ever trained on."""
 
+    renamed: ClassVar = {"blocks": "repeats", "block_size": "n"}
+
     scales: Scales = Field(description="guidance scales (paper: 2.25, 2.50, 2.75, unseen in training)")
-    blocks: PositiveInt = Field(
-        3, description="disjoint blocks, measured apart; 1 where the closed form judges (our guess: 3)"
+    repeats: PositiveInt = Field(
+        3, description="disjoint sets of generations, measured apart; 1 where the closed form judges (our guess: 3)"
     )
-    block_size: int = Field(ge=10, description="generations a block (paper: 50000 on CIFAR-10)")
+    n: int = Field(ge=10, description="generations a scale and repeat (paper: 50000 on CIFAR-10)")
     manifold_k: int = Field(
         5, ge=1, le=9, description="neighbour whose distance is a ball's radius, for precision to coverage (our guess)"
     )
@@ -44,34 +46,11 @@ class Evaluation(Spec):
     per_class: bool = Field(False, description="Fréchet distances of every class beside the overall ones (our guess)")
 
 
-class Exact(Spec):
-    """Every neighbour is found."""
-
-    kind: Literal["exact"]
-
-
-class IVF(Spec):
-    """An inverted-file index: only the rows in some of its lists are looked at; recall is measured and stored."""
-
-    kind: Literal["ivf"]
-    lists: PositiveInt = Field(
-        64,
-        description="lists that a class is clustered into; exact for fewer than 39 rows a list (our guess)",
-    )
-    probes: PositiveInt = Field(8, description="lists that are searched for a query (our guess)")
-
-
-Search = Exact | IVF
-
-
 class Arm(Spec):
     """One way of postprocessing: a neighbour space, k, and what the flow was trained on."""
 
     space: Name = Field(description="name in `embeddings`: where neighbours are sought (paper, Tab. S1)")
     k: PositiveInt = Field(20, description="nearest neighbours to draw targets from (paper: 20 and 40 on CIFAR-10)")
-    search: Annotated[Search, Field(discriminator="kind")] = Field(
-        Exact(kind="exact"), description="exact, or approximate for banks of ImageNet's size (our guess)"
-    )
     postprocessor: Name = Field(description="name in `postprocessors`")
     train_on: Literal["pool", "own_scale"] = Field(
         "pool",
@@ -83,13 +62,18 @@ class Arm(Spec):
         """How tables, figures and addresses call this arm."""
         return f"{self.space}_k{self.k}" + ("_own" if self.train_on == "own_scale" else "")
 
+    @property
+    def settings(self) -> Params:
+        """What tables and figures say of this arm; stored with what is measured of it."""
+        return {"name": self.name, "space": self.space, "k": self.k, "train_on": self.train_on}
+
 
 class Experiment(Spec):
     """A guided base model, its postprocessing arms, and how they are evaluated."""
 
     model: Name = Field(description="name in `models`")
-    guidance: choice("guidance") = Field(description="the guidance rule")
-    sampler: SamplerSpec = Field(description="how the base model is sampled")
+    guidance: AnyGuidance = Field(description="the guidance rule")
+    sampler: AnySampler = Field(description="how the base model is sampled")
     pool: Pool = Field(description="generations that postprocessors learn from")
     evaluation: Evaluation = Field(description="generations that are measured")
     arms: list[Arm] = Field(description="postprocessing arms; may be empty")
@@ -109,7 +93,7 @@ class Experiment(Spec):
         return self.evaluator == EXACT
 
     @model_validator(mode="after")
-    def _arms_differ(self):
+    def _arms_differ(self) -> Self:
         names = [arm.name for arm in self.arms]
         for name in names:
             if names.count(name) > 1:

@@ -3,12 +3,15 @@
 import copy
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import yaml
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from guidance_study.config.study import Study
 from guidance_study.support.errors import StudyError
+from guidance_study.support.params import Params
 
 
 class ConfigError(StudyError, ValueError):
@@ -22,7 +25,7 @@ class _StrictLoader(yaml.SafeLoader):
     """YAML that refuses a key written twice: the second would silently win."""
 
 
-def _mapping(loader: _StrictLoader, node: yaml.MappingNode) -> dict:
+def _mapping(loader: _StrictLoader, node: yaml.MappingNode) -> dict[Any, Any]:
     seen = set()
     for key_node, _ in node.value:
         if key_node.tag == MERGE:
@@ -35,13 +38,14 @@ def _mapping(loader: _StrictLoader, node: yaml.MappingNode) -> dict:
                 " give the two entries different names"
             )
         seen.add(key)
-    return loader.construct_mapping(node, deep=True)
+    mapping: dict[Any, Any] = loader.construct_mapping(node, deep=True)
+    return mapping
 
 
 _StrictLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
 
 
-def read(path: Path) -> dict:
+def read(path: Path) -> Params:
     """One YAML file as a mapping; duplicate keys, bad YAML and a missing file are ConfigErrors."""
     try:
         with Path(path).open(encoding="utf-8") as stream:
@@ -55,7 +59,7 @@ def read(path: Path) -> dict:
     return data
 
 
-def merge(base: dict, overlay: dict) -> dict:
+def merge(base: Params, overlay: Params) -> Params:
     """`overlay` laid over `base`, as Snakemake's --configfile does: mappings merge, everything else replaces."""
     merged = copy.copy(base)
     for key, value in overlay.items():
@@ -66,13 +70,13 @@ def merge(base: dict, overlay: dict) -> dict:
 
 def load(paths: Iterable[Path]) -> Study:
     """Read the files in order, merge them and validate the result."""
-    data: dict = {}
+    data: Params = {}
     for path in paths:
         data = merge(data, read(path))
     return parse(data)
 
 
-def parse(data: dict) -> Study:
+def parse(data: Params) -> Study:
     """Validate a merged configuration; the first mistake becomes a ConfigError of one sentence."""
     try:
         return Study.model_validate(data)
@@ -82,13 +86,16 @@ def parse(data: dict) -> Study:
         raise ConfigError(_sentence(problems[0], data) + more) from None
 
 
-def _sentence(problem: dict, data: dict) -> str:
+def _sentence(problem: ErrorDetails, data: Params) -> str:
     path, value = _locate(problem["loc"], data)
     kind, context = problem["type"], problem.get("ctx", {})
     if kind == "unknown_key":
         path = f"{path}.{context['key']}" if path else context["key"]
         value = next((v for k, v in value.items() if str(k) == context["key"]), None)
         return f"configuration key '{path}' (value {_short(value)}) is unknown; allowed here: {context['allowed']}"
+    if kind == "renamed_key":
+        at = f"{path}.{context['key']}" if path else context["key"]
+        return f"configuration key '{at}' is called '{context['new']}' now"
     if kind == "missing":
         return f"configuration key '{path}' is missing; it needs a value"
     if kind == "value_error":
@@ -110,12 +117,13 @@ def _sentence(problem: dict, data: dict) -> str:
     return f"configuration key '{path}' has the value {_short(value)}: {message}{hint}"
 
 
-def _locate(loc: tuple, data) -> tuple[str, object]:
+def _locate(loc: tuple[int | str, ...], data: Any) -> tuple[str, Any]:
     """The dotted path and the value at a pydantic location, whose union tags are no keys of the file."""
-    path, value = "", data
+    path, value, tagged = "", data, None
     for part in loc:
-        if isinstance(value, dict) and part not in value and value.get("kind") == part:
-            continue  # the tag of a discriminated union
+        if isinstance(value, dict) and value.get("kind") == part and tagged is not value:
+            tagged = value  # the tag of a discriminated union stands once before its keys, one of which may be equal
+            continue
         if part == "[key]":
             continue
         path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else str(part)
@@ -126,6 +134,6 @@ def _locate(loc: tuple, data) -> tuple[str, object]:
     return path, value
 
 
-def _short(value) -> str:
+def _short(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."

@@ -1,13 +1,30 @@
 """The JSON schema of the configuration, for editors and for readers."""
 
 import json
+from typing import Any
 
 from guidance_study.config.study import Study
+from guidance_study.support.params import Params
 
 
 def schema_text() -> str:
     """The schema as indented JSON, generated from the models."""
     return json.dumps(Study.model_json_schema(), indent=1) + "\n"
+
+
+def overlay_text() -> str:
+    """The schema of an overlay, which may say anything that a configuration does, and need not say anything."""
+    return json.dumps(_optional(Study.model_json_schema()), indent=1) + "\n"
+
+
+def _optional(schema: Any) -> Any:
+    """A schema with nothing required at any depth; without its `kind` an entry may be one of several: anyOf."""
+    if isinstance(schema, list):
+        return [_optional(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    kept = {key: value for key, value in schema.items() if key != "required" or not isinstance(value, list)}
+    return {"anyOf" if key == "oneOf" else key: _optional(value) for key, value in kept.items()}
 
 
 def reference_text() -> str:
@@ -30,7 +47,7 @@ def reference_text() -> str:
     return "\n".join(lines) + "\n"
 
 
-def _type(field: dict) -> str:
+def _type(field: Params) -> str:
     if "$ref" in field:
         name = field["$ref"].rsplit("/", 1)[1]
         return f"[{name}](#{name.lower()})"
@@ -47,4 +64,4 @@ def _type(field: dict) -> str:
         return f"name -> {_type(field['additionalProperties'])}"
     if field.get("type") == "object":
         return f"name -> {_type(next(iter(field['patternProperties'].values())))}"
-    return field.get("type", "any")
+    return str(field.get("type", "any"))

@@ -1,32 +1,33 @@
 """The whole configuration, and the checks that need more than one part of it."""
 
-from typing import Literal
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from guidance_study.config.base import Name, PositiveInt, Spec
+from guidance_study.config.choices import AnyDataset, AnyEmbedding, AnyFigure, AnyNetwork, AnyProcess, AnyTable
 from guidance_study.config.experiments import Experiment
-from guidance_study.config.networks import NetworkSpec
-from guidance_study.config.paths import Paths
-from guidance_study.config.seams import choice
-from guidance_study.config.training import Classifier, Model, Postprocessor, ProcessSpec
+from guidance_study.config.training import Classifier, Model, Postprocessor
+from guidance_study.config.trajectories import TrajectoryRuns
 
 
 class Execution(Spec):
-    """How jobs run, no part of an address: results change by rounding alone (by `devices` masks of dropout too)."""
+    """How jobs run, no part of an address: results change by rounding alone."""
+
+    renamed: ClassVar = {"batch": "inference_batch"}
 
     threads: PositiveInt = Field(1, description="CPU threads of a job (our guess)")
     checkpoint_seconds: float = Field(
         60.0, gt=0, description="seconds between checkpoints of a training run (our guess)"
     )
     environment: Literal["cpu", "cuda"] = Field("cpu", description="envs/<this>.yaml, for --sdm conda (our guess)")
-    batch: PositiveInt = Field(2048, description="samples in a batch of inference (our guess)")
+    inference_batch: PositiveInt = Field(2048, description="samples in a batch of inference (our guess)")
     shards: PositiveInt = Field(1, description="jobs that share generating, embedding and postprocessing (our guess)")
     shard_rows: PositiveInt = Field(5000, description="fewest images of a shard (our guess)")
     devices: PositiveInt = Field(
         1,
         description="processes of a training, each with its share of every batch and, where there are any, a GPU of"
-        " its own; only dropout's masks depend on it (our guess)",
+        " its own (our guess)",
     )
     gpu_lock: bool = Field(
         True,
@@ -41,26 +42,30 @@ class Execution(Spec):
 class Study(Spec):
     """Everything that `snakemake` can build."""
 
+    renamed: ClassVar = {"paths": "trajectories"}
+
     seeds: list[int] = Field(
         min_length=1,
         description="training seeds; everything trained or drawn is repeated for each (our guess: [0])",
     )
     execution: Execution = Field(Execution(), description="how jobs run; changes no result")
-    datasets: dict[Name, choice("datasets")] = Field(description="data by name")
-    networks: dict[Name, NetworkSpec] = Field(description="denoisers and velocity fields by name")
-    processes: dict[Name, ProcessSpec] = Field(description="noise processes by name")
+    datasets: dict[Name, AnyDataset] = Field(description="data by name")
+    networks: dict[Name, AnyNetwork] = Field(description="denoisers and velocity fields by name")
+    processes: dict[Name, AnyProcess] = Field(description="noise processes by name")
     models: dict[Name, Model] = Field(description="base models by name")
     classifiers: dict[Name, Classifier] = Field(description="classifiers by name: guides, features, evaluators")
-    embeddings: dict[Name, choice("embeddings")] = Field(description="neighbour spaces by name")
+    embeddings: dict[Name, AnyEmbedding] = Field(description="neighbour spaces by name")
     postprocessors: dict[Name, Postprocessor] = Field(description="postprocessing flows by name")
     experiments: dict[Name, Experiment] = Field(description="what is sampled, postprocessed and measured, by name")
-    paths: dict[Name, Paths] = Field({}, description="trajectories on data with a known mixture, by name")
-    tables: dict[Name, choice("tables")] = Field(description="tables by name; the name is a target of `snakemake`")
-    figures: dict[Name, choice("figures")] = Field(description="figures by name; the name is a target of `snakemake`")
+    trajectories: dict[Name, TrajectoryRuns] = Field(
+        {}, description="trajectories on data with a known mixture, by name"
+    )
+    tables: dict[Name, AnyTable] = Field(description="tables by name; the name is a target of `snakemake`")
+    figures: dict[Name, AnyFigure] = Field(description="figures by name; the name is a target of `snakemake`")
     all: list[Name] = Field(min_length=1, description="tables and figures that a plain `snakemake` builds")
 
     @model_validator(mode="after")
-    def _consistent(self):
+    def _consistent(self) -> Self:
         from guidance_study.config.checks import check
 
         check(self)

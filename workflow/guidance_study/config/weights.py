@@ -18,7 +18,7 @@ class Weights(Spec):
     urls: list[str] = Field([], description="where it can be downloaded, in order of preference")
 
     @model_serializer
-    def _recipe(self) -> dict:
+    def _recipe(self) -> dict[str, str]:
         digest = self.file.digest
         return {"sha256": digest} | ({"path": self.path} if digest == UNPINNED else {})
 

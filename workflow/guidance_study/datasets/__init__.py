@@ -1,39 +1,19 @@
-"""Datasets: one file each. A Spec here has
+"""Datasets: one file each. Nothing heavy is imported at the top: the plan reads these files too."""
 
-- `facts()`: what the plan must know; opens no data,
-- `files()`: the files from outside, [] where there are none,
-- `missing()`: one sentence with the remedy if one of them is not there, else None,
-- `load()`: the arrays, made from verified files.
-"""
-
-from collections.abc import Iterator
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from guidance_study.config import seams
+from guidance_study.config.facts import Facts
 from guidance_study.support.errors import StudyError
 
 if TYPE_CHECKING:
     import numpy as np
 
     from guidance_study.execution.job import Input, Job
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What the plan knows of a dataset without opening it. Nothing here imports numpy.
-
-    Shape of a sample, samples of each class in the training and in the held-out part, raw file -> SHA-256.
-    """
-
-    shape: tuple[int, ...]
-    train_counts: tuple[int, ...]
-    held_out_counts: tuple[int, ...]
-    raw: dict[str, str]
-
-    @property
-    def classes(self) -> int:
-        return len(self.train_counts)
+    from guidance_study.sources.rawfiles import RawFile
 
 
 @dataclass(frozen=True)
@@ -57,10 +37,30 @@ class Arrays:
     held_out_labels: "np.ndarray"
 
 
+class Dataset(seams.Kind):
+    """An entry of `datasets:`. A dataset whose mixture is known has a `mixture()` besides."""
+
+    @abstractmethod
+    def facts(self) -> Facts:
+        """What the plan must know; opens no data."""
+
+    @abstractmethod
+    def load(self) -> Arrays:
+        """The arrays, made from verified files. Raises StudyError."""
+
+    def files(self) -> "Sequence[RawFile]":
+        """The files from outside."""
+        return []
+
+    def missing(self) -> str | None:
+        """One sentence with the remedy if a file from outside is not there, else None; `load` checks digests."""
+        return next((problem for file in self.files() if (problem := file.missing())), None)
+
+
 class DatasetError(StudyError):
     """Raw files are missing or not what the recipe pinned; the message says which file and what to do."""
 
 
-def spec_of(made: "Job | Input"):
+def spec_of(made: "Job | Input") -> Any:
     """The Spec of a `dataset` artefact, of which `raw` is content and no key of the configuration."""
     return seams.parse("datasets", {key: value for key, value in made.params.items() if key != "raw"})

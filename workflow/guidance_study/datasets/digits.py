@@ -7,14 +7,14 @@ from typing import Literal
 
 from pydantic import Field
 
-from guidance_study.config.base import Spec
-from guidance_study.datasets import Arrays, DatasetError, Facts
+from guidance_study.datasets import Arrays, Dataset, DatasetError, Facts
 
 COUNTS = (178, 182, 177, 183, 181, 182, 181, 179, 174, 180)  # images of the digits 0 to 9
 RAW = {"digits.csv.gz": "09f66e6debdee2cd2b5ae59e0d6abbb73fc2b0e0185d2e1957e9ebb51e23aa22"}
+LACKING = "scikit-learn's digits.csv.gz is not there; run: pip install scikit-learn"
 
 
-class Digits(Spec):
+class Digits(Dataset):
     """1797 images of 8 x 8 pixels in 10 classes; a share of every class is held out of all training."""
 
     kind: Literal["digits"]
@@ -26,16 +26,10 @@ class Digits(Spec):
         train = tuple(n - h for n, h in zip(COUNTS, held_out, strict=True))
         return Facts((1, 8, 8), train, held_out, RAW)
 
-    def files(self) -> list:
-        """None: the raw file comes with scikit-learn."""
-        return []
-
     def missing(self) -> str | None:
-        """One sentence if a raw file is not there, else None (the digest is checked on loading)."""
+        """The raw file comes with scikit-learn."""
         path = _raw_file()
-        if path is None or not path.is_file():
-            return "scikit-learn's digits.csv.gz is not there; run: pip install scikit-learn"
-        return None
+        return None if path and path.is_file() else LACKING
 
     def load(self) -> Arrays:
         """The two parts, classes in turn within each, pixels 0..16 mapped to [-1, 1].
@@ -47,11 +41,12 @@ class Digits(Spec):
 
         from guidance_study.support.randomness import generator
 
-        if problem := self.missing():
-            raise DatasetError(problem)
-        found = hashlib.sha256(_raw_file().read_bytes()).hexdigest()
+        path = _raw_file()
+        if path is None or not path.is_file():
+            raise DatasetError(LACKING)
+        found = hashlib.sha256(path.read_bytes()).hexdigest()
         if found != RAW["digits.csv.gz"]:
-            raise DatasetError(f"'{_raw_file()}' has SHA-256 {found}, pinned is {RAW['digits.csv.gz']}")
+            raise DatasetError(f"'{path}' has SHA-256 {found}, pinned is {RAW['digits.csv.gz']}")
         raw = load_digits()
         images = (raw.images[:, None] / 8 - 1).astype(np.float32)
         train, held_out = [], []
@@ -67,6 +62,6 @@ class Digits(Spec):
 
 def _raw_file() -> Path | None:
     package = importlib.util.find_spec("sklearn")  # finds it without importing it
-    if package is None:
+    if package is None or not package.submodule_search_locations:
         return None
     return Path(package.submodule_search_locations[0]) / "datasets" / "data" / "digits.csv.gz"

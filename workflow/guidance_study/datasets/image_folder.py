@@ -5,12 +5,13 @@ import io
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, field_serializer, model_validator
 
-from guidance_study.config.base import Digest, PositiveInt, Spec
-from guidance_study.datasets import Arrays, Blocks, DatasetError, Facts
+from guidance_study.config.base import Digest, PositiveInt
+from guidance_study.config.facts import UNKNOWN
+from guidance_study.datasets import Arrays, Blocks, Dataset, DatasetError, Facts
 from guidance_study.datasets.pinned import scaled
 from guidance_study.sources.rawfiles import UNPINNED
 from guidance_study.sources.rawfolders import WHOLE, RawFolder, counts, grouped
@@ -19,13 +20,12 @@ from guidance_study.support.progress import track
 if TYPE_CHECKING:
     import numpy as np
 
-UNKNOWN = 10**9  # images of a class in a folder that is not there yet: passes every check of "enough"
 BLOCK = 64  # images in memory at once
 MODES = {1: ("L", "grey"), 3: ("RGB", "colour")}  # channels -> PIL's name of such images, and ours
 Rows = list[tuple[str, int]]  # relative path, label
 
 
-class ImageFolder(Spec):
+class ImageFolder(Dataset):
     """Images of any size and number of classes, resized and cropped to squares, labelled by the order of folders."""
 
     kind: Literal["image_folder"]
@@ -67,10 +67,6 @@ class ImageFolder(Spec):
         """The folder."""
         return [self.folder]
 
-    def missing(self) -> str | None:
-        """One sentence if the folder or its index is not there, else None (its files are checked on loading)."""
-        return self.folder.missing()
-
     def facts(self) -> Facts:
         """From the index; as long as there is none, every class passes for large enough."""
         folder, shape = self.folder, (self.channels, self.size, self.size)
@@ -90,7 +86,7 @@ class ImageFolder(Spec):
         parts = grouped(listing)
         if problem := self._problem(counts(parts)):
             raise DatasetError(f"'{folder.path}': {problem}")
-        arrays = []
+        arrays: list[Any] = []
         for what, rows in zip(("training images", "held-out images"), self._split(parts), strict=True):
             shape = (len(rows), self.channels, self.size, self.size)
             arrays.append(Blocks(shape, self._blocks(folder.path, listing, rows, what)))
@@ -159,10 +155,10 @@ class ImageFolder(Spec):
             raise DatasetError(f"image '{path}' changed since it was pinned; restore it, or pin the folder again")
         mode, _ = MODES[self.channels]
         try:
-            with Image.open(io.BytesIO(content)) as image:
-                image.load()
-                self._check_mode(image.mode, path)
-                image = image if image.mode == mode else image.convert(mode)
+            with Image.open(io.BytesIO(content)) as found:
+                found.load()
+                self._check_mode(found.mode, path)
+                image = found if found.mode == mode else found.convert(mode)
         except DatasetError:
             raise
         except Exception as error:  # decoders raise what they like

@@ -1,16 +1,21 @@
 """What datasets drawn from a known Gaussian mixture share."""
 
-from typing import ClassVar
+from abc import abstractmethod
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
-from guidance_study.config.base import PositiveInt, Spec
-from guidance_study.datasets import Arrays, Facts
+from guidance_study.config.base import PositiveInt
+from guidance_study.datasets import Arrays, Dataset, Facts
+from guidance_study.datasets.mixtures import Mixture
+
+if TYPE_CHECKING:
+    import numpy as np
 
 CLASSES = 2  # a decision boundary is one between two
 
 
-class MixtureDataset(Spec):
+class MixtureDataset(Dataset):
     """Points of a mixture that `mixture()` gives in closed form; two draws, one to train on and one held out."""
 
     train: PositiveInt = Field(20000, description="training points of every class (our guess)")
@@ -19,19 +24,12 @@ class MixtureDataset(Spec):
 
     dimension: ClassVar[int]  # of a point; the plan asks for it often, and need not build the mixture for that
 
-    def mixture(self):
-        """The `Mixture` of CLASSES classes, one after the other: what `oracle.Oracle` takes."""
-        raise NotImplementedError
+    @abstractmethod
+    def mixture(self) -> Mixture:
+        """The mixture of CLASSES classes, one after the other: what `oracle.Oracle` takes."""
 
     def facts(self) -> Facts:
         return Facts((self.dimension,), (self.train,) * CLASSES, (self.held_out,) * CLASSES, {})
-
-    def files(self) -> list:
-        """None: the points are drawn."""
-        return []
-
-    def missing(self) -> None:
-        """Nothing is read from outside."""
 
     def load(self) -> Arrays:
         """The two parts, classes in turn within each, float32."""
@@ -43,7 +41,7 @@ class MixtureDataset(Spec):
             parts += [np.repeat(np.arange(CLASSES), n)]
         return Arrays(*parts)
 
-    def draw(self, part: str, label: int, n: int):
+    def draw(self, part: str, label: int, n: int) -> "np.ndarray":
         """n points (n, d) of a class, float32: those of `part`, whose name keys the draw."""
         import numpy as np
 

@@ -1,11 +1,13 @@
 """What image datasets from outside share: pinned digests, pixels, and the images that each class must have."""
 
+from abc import abstractmethod
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field, model_validator
 
-from guidance_study.config.base import PositiveInt, Spec
-from guidance_study.datasets import DatasetError, Facts
+from guidance_study.config.base import PositiveInt
+from guidance_study.datasets import Dataset, DatasetError, Facts
 from guidance_study.sources.rawfiles import RawFile
 
 if TYPE_CHECKING:
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 Counts = Annotated[list[PositiveInt], Field(min_length=1)]
 
 
-class PinnedImages(Spec):
+class PinnedImages(Dataset):
     """Images from `files()`, a training and a held-out part, whose numbers of images of each class are known."""
 
     train_counts: Counts
@@ -32,19 +34,15 @@ class PinnedImages(Spec):
             )
         return self
 
+    @abstractmethod
     def files(self) -> list[RawFile]:
         """The files that it is read from."""
-        raise NotImplementedError
 
     def facts(self) -> Facts:
         raw = {file.path.name: file.digest for file in self.files()}
         return Facts(self.shape, tuple(self.train_counts), tuple(self.held_out_counts), raw)
 
-    def missing(self) -> str | None:
-        """One sentence about the first file that is not there, else None (digests are checked on loading)."""
-        return next((problem for file in self.files() if (problem := file.missing())), None)
-
-    def checked(self, part: str, labels: "np.ndarray", where) -> "np.ndarray":
+    def checked(self, part: str, labels: "np.ndarray", where: Path) -> "np.ndarray":
         """The labels (n,) as int64. Raises DatasetError if a class has another number of images than configured."""
         import numpy as np
 

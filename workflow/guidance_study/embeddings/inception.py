@@ -1,19 +1,22 @@
 """Inception's features as clean-fid computes them: those of FID and KID (paper, Tabs. 2 and S1)."""
 
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from guidance_study.config.base import Spec
 from guidance_study.config.weights import Weights
+from guidance_study.embeddings import Embedding
 from guidance_study.embeddings.pretrained import WeightsError, completed
+
+if TYPE_CHECKING:
+    import numpy as np
 
 FILE = "inception-2015-12-05.pt"  # the name that clean-fid looks for
 SHA256 = "f58cb9b6ec323ed63459aa4fb441fe750cfe39fafad6da5cb504a16f19e958f4"
 URL = f"https://nvlabs-fi-cdn.nvidia.com/stylegan2-ada-pytorch/pretrained/metrics/{FILE}"
 
 
-class Inception(Spec):
+class Inception(Embedding):
     """2048 features of 8-bit images, by clean-fid's own network and resizing (Parmar et al. 2022)."""
 
     stored: ClassVar[bool] = True
@@ -30,7 +33,7 @@ class Inception(Spec):
     def _usual_weights(cls, data):
         return completed(data, {"path": f"data/weights/{FILE}", "sha256": SHA256, "urls": [URL]})
 
-    def network(self):
+    def network(self) -> Any:
         """clean-fid's wrapper of the TorchScript file, which is tried on one image. Raises WeightsError."""
         from pathlib import Path
         from tempfile import TemporaryDirectory
@@ -54,7 +57,7 @@ class Inception(Spec):
             raise WeightsError(f"'{path}' is not clean-fid's Inception network as TorchScript: {said}") from None
         return network
 
-    def embed(self, samples, network):
+    def embed(self, samples: "np.ndarray", network: Any) -> "np.ndarray":
         """Features (N, 2048) float32 of samples (N, 1 or 3, H, W) in [-1, 1], which become 8-bit images first."""
         import numpy as np
         import torch

@@ -1,16 +1,22 @@
 """The samples themselves as features (paper, Tab. S1: 'Pixel')."""
 
-from typing import ClassVar, Literal
+from math import prod
+from typing import TYPE_CHECKING, Any, Literal
 
-from guidance_study.config.base import Spec
+from guidance_study.embeddings import Embedding
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
-class Pixels(Spec):
+class Pixels(Embedding):
     """Euclidean distance between flattened samples."""
 
-    stored: ClassVar[bool] = False
     kind: Literal["pixels"]
 
-    def embed(self, samples, network=None):
+    def numbers(self, shape: tuple[int, ...]) -> int:
+        return prod(shape)
+
+    def embed(self, samples: "np.ndarray", network: Any = None) -> "np.ndarray":
         """Features (N, D) float32: the samples, flattened; a view where memory allows."""
         return samples.reshape(len(samples), -1)

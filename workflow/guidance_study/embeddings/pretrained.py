@@ -1,6 +1,13 @@
 """What embeddings with a pretrained network share: weights that fit or one sentence, images as tensors."""
 
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
 from guidance_study.support.errors import StudyError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor, nn
 
 SHOWN = 3  # keys that a message names
 
@@ -9,7 +16,7 @@ class WeightsError(StudyError):
     """A file of weights does not hold the network that it should; the message names the file and what differs."""
 
 
-def completed(data, usual: dict):
+def completed(data: Any, usual: dict) -> Any:
     """Unvalidated values of an embedding with its `weights` filled in from `usual`, unless they name another file."""
     given = data.get("weights", {}) if isinstance(data, dict) else None
     if not isinstance(given, dict) or "path" in given:
@@ -17,7 +24,7 @@ def completed(data, usual: dict):
     return data | {"weights": usual | given}
 
 
-def read(path) -> dict:
+def read(path: Path) -> "dict[str, Tensor]":
     """The tensors of a safetensors file by name. Raises WeightsError."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -28,7 +35,7 @@ def read(path) -> dict:
         raise WeightsError(f"'{path}' is no safetensors file: {error}") from None
 
 
-def filled(network, state: dict, path, name: str):
+def filled(network: "nn.Module", state: "dict[str, Tensor]", path: Path, name: str) -> "nn.Module":
     """The network `name` with exactly the weights `state`, read from `path`, for inference. Raises WeightsError."""
     from guidance_study.networks.models import frozen
 
@@ -50,7 +57,7 @@ def _some(keys: list[str]) -> str:
     return ", ".join(keys[:SHOWN]) + more
 
 
-def as_tensor(samples, resize: int | None = None):
+def as_tensor(samples: "np.ndarray", resize: int | None = None) -> "Tensor":
     """Samples (N, 1 or 3, H, W), numpy, as a tensor (N, 3, H, W) on the run's device, or (N, 3, resize, resize).
 
     Bicubic with antialiasing, as Pillow's; like the samples' own, its overshoots are clipped to [-1, 1].

@@ -1,18 +1,22 @@
 """Features of pretrained networks from timm, DINOv2 with registers above all (paper, Tab. S1 and Fig. 8)."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from guidance_study.config.base import PositiveFloat, PositiveInt, Spec
+from guidance_study.config.base import PositiveFloat, PositiveInt
 from guidance_study.config.weights import Weights
+from guidance_study.embeddings import Embedding
 from guidance_study.embeddings.pretrained import completed
+
+if TYPE_CHECKING:
+    import numpy as np
 
 MODEL = "vit_base_patch14_reg4_dinov2.lvd142m"
 THREE = {"min_length": 3, "max_length": 3}
 
 
-class TimmFeatures(Spec):
+class TimmFeatures(Embedding):
     """A layer of any of timm's networks; samples are clipped to [-1, 1], resized and normalised as it was trained."""
 
     stored: ClassVar[bool] = True
@@ -38,7 +42,7 @@ class TimmFeatures(Spec):
         url = f"https://huggingface.co/timm/{model}/resolve/main/model.safetensors"
         return completed(data, {"path": f"data/weights/{model}.safetensors", "urls": [url] if "." in model else []})
 
-    def network(self):
+    def network(self) -> Any:
         """The network with its weights, frozen, its positional embeddings resampled to the grid of `resize`."""
         from guidance_study.embeddings.pretrained import filled, read
 
@@ -48,12 +52,12 @@ class TimmFeatures(Spec):
         heads = tuple(f"{head}." for head in ([heads] if isinstance(heads, str) else heads))
         wanted = network.state_dict()
         state = {k: v for k, v in read(path).items() if k in wanted or not k.startswith(heads)}
-        network = filled(network, state, path, self.model)
-        if hasattr(network, "set_input_size"):
-            network.set_input_size(img_size=(self.resize, self.resize))
-        return network
+        loaded: Any = filled(network, state, path, self.model)
+        if hasattr(loaded, "set_input_size"):
+            loaded.set_input_size(img_size=(self.resize, self.resize))
+        return loaded
 
-    def embed(self, samples, network):
+    def embed(self, samples: "np.ndarray", network: Any) -> "np.ndarray":
         """Features (N, D) float32 of samples (N, 1 or 3, H, W) in [-1, 1]."""
         import torch
 

@@ -137,7 +137,10 @@ def halving(compute: Callable[[int, int], Tensor], first: int, last: int) -> Ten
     # Here, outside the handler, nothing holds the tensors of the failed attempt any more.
     torch.cuda.empty_cache()
     middle = (first + last + 1) // 2
-    log(f"the GPU's memory does not hold a batch of {last - first} (execution.batch); going on with {middle - first}")
+    log(
+        f"the GPU's memory does not hold a batch of {last - first} (execution.inference_batch);"
+        f" going on with {middle - first}"
+    )
     return torch.cat([halving(compute, first, middle), halving(compute, middle, last)])
 
 

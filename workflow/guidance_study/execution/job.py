@@ -6,10 +6,11 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Input:
-    """A finished artefact as a stage sees it: its folder and the recipe that made it."""
+    """A finished artefact as a stage sees it: its folder, the recipe that made it, and one digest of its files."""
 
     path: Path
     recipe: dict
+    content: str = ""
 
     @property
     def params(self) -> dict:
@@ -26,4 +27,5 @@ class Job:
     checkpoints: Path
     facts: dict = field(default_factory=dict)  # deterministic numbers for the manifest: NFE, parameters, ...
     shards: list[Path] = field(default_factory=list)  # markers of the shards that already made its large array
+    code: dict[str, str] = field(default_factory=dict)  # unit -> revision, as the recipe has them
     parts: int = 1  # jobs that share the work

@@ -13,11 +13,12 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 
-from guidance_study.config.stages import TRAINING
 from guidance_study.execution import blas
 from guidance_study.execution.job import Input, Job
+from guidance_study.execution.loaded import as_planned
 from guidance_study.plan.recipes import recipe_key
-from guidance_study.store.artefacts import CHECKPOINTS, Store
+from guidance_study.plan.resources import processes
+from guidance_study.store.artefacts import CHECKPOINTS, Store, content
 from guidance_study.store.publishing import name_of, publish
 from guidance_study.support.progress import log
 from guidance_study.support.settings import setting
@@ -47,10 +48,16 @@ def run_shard(recipe: dict, marker: Path, i: int, n: int, root: Path) -> None:
     """Make the i-th of n shards of an artefact's large array: its rows in the file beside `marker`, then the marker."""
     from guidance_study.execution import sharding
 
-    stage = importlib.import_module(f"guidance_study.stages.{recipe['stage']}")
-    job = Job(recipe["params"], _inputs(recipe, Store(root)), marker.parent, marker.parent, parts=n)
+    inputs = _inputs(recipe, Store(root))
+    job = Job(recipe["params"], inputs, marker.parent, marker.parent, parts=n)
     log(f"making shard {i} of {n} of {marker.parent.name}")
-    sharding.shard(job, stage.work, i, n, marker)
+    try:
+        with as_planned(_units(recipe, inputs)):
+            stage = importlib.import_module(f"guidance_study.stages.{recipe['stage']}")
+            sharding.shard(job, stage.work, i, n, marker)
+    except BaseException:
+        marker.unlink(missing_ok=True)
+        raise
 
 
 def run_job(recipe: dict, address: str, root: Path, shards: Iterable[Path] = ()) -> None:
@@ -71,13 +78,22 @@ def run_job(recipe: dict, address: str, root: Path, shards: Iterable[Path] = ())
 
 def _inputs(recipe: dict, store: Store) -> dict[str, Input]:
     """The finished artefacts that a recipe names, verified just now."""
-    return {
-        role: Input(store.open(source), store.manifest(source)["recipe"]) for role, source in recipe["inputs"].items()
-    }
+    found = {}
+    for role, source in recipe["inputs"].items():
+        path, manifest = store.open(source), store.read(store.manifest_path(source))
+        found[role] = Input(path, manifest["recipe"], content(manifest))
+    return found
+
+
+def _units(recipe: dict, inputs: dict[str, Input]) -> dict[str, str]:
+    """The units of code that a job runs: those of its recipe, and the kinds that made its inputs: it may ask them."""
+    kinds = {unit: revision for source in inputs.values() for unit, revision in source.recipe["code"].items()}
+    return {unit: revision for unit, revision in kinds.items() if not unit.startswith("stages/")} | recipe["code"]
 
 
 def _make(recipe: dict, address: str, store: Store, shards: list[Path]) -> None:
     inputs = _inputs(recipe, store)
+    read = {recipe["inputs"][role]: source.content for role, source in inputs.items()}
     began, started = time.monotonic(), time.time()
     forget_peak()
     facts: dict = {}
@@ -85,12 +101,14 @@ def _make(recipe: dict, address: str, store: Store, shards: list[Path]) -> None:
 
     def describe() -> dict:
         seconds = round(time.monotonic() - began, 3)
-        return {"recipe": recipe, "key": recipe_key(recipe), "facts": facts, "run": _run(seconds, started) | ran}
+        made = {"recipe": recipe, "key": recipe_key(recipe), "inputs": read}
+        return made | {"facts": facts, "run": _run(seconds, started) | ran}
 
     log(f"making {address}")
-    with store.write(address, describe) as out:
-        job = Job(recipe["params"], inputs, out, store.root / CHECKPOINTS / address, facts, shards)
-        if recipe["stage"] in TRAINING and job.params["training"] is not None and setting("devices", 1) > 1:
+    with store.write(address, describe) as out, as_planned(_units(recipe, inputs)):
+        checkpoints = store.root / CHECKPOINTS / address / recipe_key(read)  # of other bytes read, others
+        job = Job(recipe["params"], inputs, out, checkpoints, facts, shards, recipe["code"])
+        if processes(recipe, setting("devices", 1)) > 1:
             from guidance_study.execution import distributed
 
             ran["processes"] = distributed.make(recipe["stage"], job)

@@ -1,154 +1,230 @@
-"""What the rules need of the plan: outputs as patterns, and inputs, recipes and threads by wildcards."""
+"""What the rules need of the plan: outputs as patterns, and inputs, recipes, words and resources by wildcards.
+
+In a rule, an input has the name of the stage that makes it, and holds the manifests of all artefacts of that stage that
+the job's own is made from. Which of them has which role is in the recipe.
+"""
 
 import contextlib
 import os
+import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
-from guidance_study.config.stages import STAGES, TRAINING
+from guidance_study.config.stages import STAGES
 from guidance_study.config.study import Study
-from guidance_study.plan import code as code_digests
 from guidance_study.plan import resources
 from guidance_study.plan.plan import Plan
 from guidance_study.plan.recipes import Artefact
-from guidance_study.plan.sizes import images_of
+from guidance_study.plan.sizes import rows
 from guidance_study.sources.rawfiles import export_places
-from guidance_study.store.artefacts import RESULTS, SHARDS
+from guidance_study.store.artefacts import RESULTS, SHARDS, Store
 from guidance_study.store.index import write_index
 from guidance_study.store.lock import Lock
 from guidance_study.store.publishing import publish_all
+from guidance_study.store.stale import problems, set_aside
 from guidance_study.support.errors import StudyError
 from guidance_study.support.settings import SETTINGS
 
 
 class Rulebook:
-    """The rules' side of a plan. Every rule has one wildcard, {artefact}: the last part of an address."""
+    """The rules' side of a plan."""
+
+    # Snakemake prints it in place of a job's files: first what is made, then what is asked for.
+    message = (
+        "{params.about}\n    {rule}: threads={threads}, mem_mb={resources.mem_mb}, runtime={resources.runtime},"
+        " gpu={resources.gpu}, log={log}"
+    )
 
     def __init__(self, study: Study):
         self.plan = Plan(study)
-        self.threads = study.execution.threads
+        self.execution = study.execution
         self.environment = f"../../envs/{study.execution.environment}.yaml"  # as seen from workflow/rules
         self.results = RESULTS
-        self._lock = None
+        self.shard = ShardRule(self, "shard")
+        self._lock = Lock(Path(RESULTS))  # taken by `start`
         export_settings(study)
         export_places(self.plan.raw_files())
+
+    def stage(self, name: str) -> "StageRule":
+        """What the rule of a stage says."""
+        return StageRule(self, name)
 
     @property
     def targets(self) -> dict[str, list[str]]:
         """Name of a table or figure -> the files of its artefact and the manifest that vouches for them."""
         return {name: [f"{RESULTS}/{f}" for f in (*a.files, a.manifest)] for name, a in self.plan.targets.items()}
 
-    def outputs(self, stage: str) -> list[str]:
-        """The output patterns of a stage: its manifest, then its files but the one that the report shows."""
-        names = ("manifest.json", *(name for name in STAGES[stage].files if name != STAGES[stage].shown))
-        return [f"{RESULTS}/{stage}/{{artefact}}/{name}" for name in names]
-
-    def shown(self, stage: str) -> str:
-        """The output pattern of the file that Snakemake's report shows."""
-        return f"{RESULTS}/{stage}/{{artefact}}/{STAGES[stage].shown}"
-
-    def log(self, stage: str) -> str:
-        return f"{RESULTS}/logs/{stage}/{{artefact}}.log"
-
-    def inputs(self, stage: str):
-        """Input function: the manifests of what an artefact is made from, and its shards."""
-        from snakemake.io import ancient  # times say nothing: a copied store would be made anew
-
-        def files(wildcards) -> list[str]:
-            artefact = self._at(stage, wildcards)
-            made = [ancient(f"{RESULTS}/{a.manifest}") for a in artefact.inputs.values()]
-            return made + [ancient(marker) for marker in self.shards(artefact)]
-
-        return files
-
-    def shards(self, artefact: Artefact) -> list[str]:
+    def markers(self, artefact: Artefact) -> list[str]:
         """Markers of the shards of an artefact that is still to be made; [] where one job makes all of it."""
-        execution, images = self.plan.study.execution, images_of(artefact)
-        n = min(execution.shards, images // execution.shard_rows)
+        n = min(self.execution.shards, rows(artefact) // self.execution.shard_rows) if artefact.spec.shards else 0
         if n < 2 or Path(RESULTS, artefact.manifest).is_file():
             return []
         return [f"{RESULTS}/{SHARDS}/{artefact.address}/{i}-of-{n}.json" for i in range(n)]
-
-    def shard_inputs(self, wildcards) -> list[str]:
-        """The inputs of the artefact that a shard is of."""
-        from snakemake.io import ancient
-
-        return [ancient(f"{RESULTS}/{a.manifest}") for a in self._at(wildcards.stage, wildcards).inputs.values()]
-
-    def shard_recipe(self, wildcards) -> dict:
-        """The recipe of the artefact that a shard is of."""
-        return self._at(wildcards.stage, wildcards).recipe
-
-    def recipe(self, stage: str):
-        """Params function: the recipe, all that a job needs to know."""
-        return lambda wildcards: self._at(stage, wildcards).recipe
-
-    def mem_mb(self, stage: str | None = None):
-        """Resource function: main memory. Without a stage, here and below: of a shard, which names it."""
-
-        def megabytes(wildcards, attempt: int) -> int:
-            artefact = self._at(stage or wildcards.stage, wildcards)
-            return self._processes(artefact) * resources.mem_mb(artefact, attempt)
-
-        return megabytes
-
-    def _processes(self, artefact: Artefact) -> int:
-        """Processes that a job trains in."""
-        training = artefact.params.get("training") if artefact.stage in TRAINING else None
-        return min(self.plan.study.execution.devices, training["batch"]) if training else 1
-
-    def training_threads(self, stage: str):
-        """Threads function of a training stage: those of each of its processes."""
-        return lambda wildcards: self.threads * self._processes(self._at(stage, wildcards))
-
-    def runtime(self, stage: str | None = None):
-        """Resource function: minutes."""
-
-        def minutes(wildcards, attempt: int) -> int:
-            artefact = self._at(stage or wildcards.stage, wildcards)
-            if stage and self.shards(artefact):
-                return resources.MERGING * attempt
-            return resources.runtime(artefact, attempt, int(wildcards.get("n", 1)))
-
-        return minutes
-
-    def gpus(self, stage: str | None = None):
-        """Resource function: 1 where a GPU saves an hour, else 0."""
-
-        def count(wildcards) -> int:
-            artefact = self._at(stage or wildcards.stage, wildcards)
-            return 0 if stage and self.shards(artefact) else self._processes(artefact) * resources.gpus(artefact)
-
-        return count
-
-    def _at(self, stage: str, wildcards) -> Artefact:
-        return self.plan.at(f"{stage}/{wildcards.artefact}")
 
     def downloads(self) -> list[list]:
         """[path, SHA-256 or null, sources] of each raw file that is not there and that can be had."""
         files = [file for file in self.plan.raw_files() if file.urls and not file.path.exists()]
         return [[str(file.path), file.sha256, list(file.urls)] for file in files]
 
-    def publish(self) -> None:
-        """Show this configuration's finished tables and figures under their names."""
-        if not Path(RESULTS).is_dir():
-            return
-        with contextlib.suppress(StudyError), Lock(Path(RESULTS)):  # a run under way shows its own
-            publish_all(self.plan, Path(RESULTS))
+    def prepare(self, dry_run: bool) -> None:
+        """Before the graph is built: set stale artefacts aside, show finished tables and figures under their names.
+
+        A dry run only names what is stale.
+        """
+        root = Path(RESULTS)
+        if dry_run:
+            for problem in problems(Store(root), self.plan.artefacts):
+                print(problem, file=sys.stderr)
+        elif root.is_dir():
+            with contextlib.ExitStack() as stack:
+                try:
+                    stack.enter_context(Lock(root))
+                except StudyError:
+                    return  # a run under way does it itself
+                set_aside(Store(root), self.plan.artefacts)
+                publish_all(self.plan, root)
 
     def start(self) -> None:
         """At the start of a run: take the lock and write the index. It ends with the process.
 
         The kernel drops the lock with its process, so that a killed run leaves none behind, as Snakemake's would.
         """
-        self._lock = Lock(Path(RESULTS)).__enter__()
+        self._lock.__enter__()
         write_index(self.plan, Path(RESULTS))
 
+    def repeat(self, arguments: list[str]) -> None:
+        """At the end of a run: where it gave other bytes to what others were made from, run again, to make those anew.
 
-def warn_of_changed_code() -> None:
-    """Say on stderr where code changed without a new version: results made before the change would be kept."""
-    for problem in code_digests.check():
-        print(f"warning: {problem}", file=sys.stderr)
+        `arguments`: the command line. What it forces is not forced again. Raises StudyError if that run fails.
+        """
+        if set_aside(Store(Path(RESULTS)), self.plan.artefacts):
+            self._lock.__exit__()
+            command = [sys.executable, "-m", "snakemake", *unforced(arguments[1:])]
+            if "snakemake" not in Path(arguments[0]).parts[-2:] or subprocess.run(command).returncode:
+                raise StudyError("artefacts that were made from other bytes are not made anew yet; run again")
+
+
+class StageRule:
+    """The rule that makes artefacts of a stage; {artefact}, its one wildcard, is the last part of an address."""
+
+    def __init__(self, book: Rulebook, stage: str):
+        self.book, self.stage = book, stage
+        self.named: set[str] = set()  # stages among the rule's inputs
+        self.log = f"{RESULTS}/logs/{stage}/{{artefact}}.log"
+        self.resources = {"mem_mb": self.mem_mb, "runtime": self.runtime, "gpu": self.gpu}
+
+    @property
+    def outputs(self) -> list[str]:
+        """The output patterns: the manifest, then the files but the one that Snakemake's report shows."""
+        stage = STAGES[self.stage]
+        names = ("manifest.json", *(name for name in stage.files if name != stage.shown))
+        return [f"{RESULTS}/{self.stage}/{{artefact}}/{name}" for name in names]
+
+    @property
+    def shown(self) -> str:
+        """The output pattern of the file that Snakemake's report shows."""
+        return f"{RESULTS}/{self.stage}/{{artefact}}/{STAGES[self.stage].shown}"
+
+    def artefact(self, wildcards) -> Artefact:
+        """The artefact that a job makes."""
+        return self.book.plan.at(f"{self.stage}/{wildcards.artefact}")
+
+    def made_from(self, stage: str) -> Callable:
+        """Input function: the manifests of all artefacts of a stage that a job's artefact is made from."""
+        from snakemake.io import ancient  # times say nothing: a copied store would be made anew
+
+        self.named.add(stage)
+
+        def manifests(wildcards) -> list[str]:
+            inputs = self.artefact(wildcards).inputs.values()
+            return [ancient(f"{RESULTS}/{a.manifest}") for a in inputs if a.stage == stage]
+
+        return manifests
+
+    @property
+    def made_from_any(self) -> dict[str, Callable]:
+        """The same for every stage, for rules whose artefacts may be made from anything: **rule.made_from_any."""
+        return {stage: self.made_from(stage) for stage in STAGES}
+
+    def shards(self, wildcards) -> list[str]:
+        """Input function: the markers of the shards that make an artefact's rows."""
+        from snakemake.io import ancient
+
+        return [ancient(marker) for marker in self.book.markers(self.artefact(wildcards))]
+
+    def recipe(self, wildcards) -> dict:
+        """Params function: the recipe, all that a job needs to know; StudyError where the rule lacks an input."""
+        artefact = self.artefact(wildcards)
+        for made in artefact.inputs.values():
+            if made.stage not in self.named:
+                raise StudyError(f"rule '{self.stage}' has no input '{made.stage}', which '{artefact.address}' needs")
+        return artefact.recipe
+
+    def about(self, wildcards, output) -> str:
+        """Params function: what a job makes, in a person's words. What takes `output` is no reason to run again."""
+        return self.artefact(wildcards).about
+
+    def threads(self, wildcards) -> int:
+        """Threads function: those of each process."""
+        return self.book.execution.threads * self._processes(self.artefact(wildcards))
+
+    def mem_mb(self, wildcards, attempt: int) -> int:
+        """Resource function: main memory."""
+        artefact = self.artefact(wildcards)
+        return self._processes(artefact) * resources.mem_mb(artefact, attempt)
+
+    def runtime(self, wildcards, attempt: int) -> int:
+        """Resource function: minutes."""
+        artefact = self.artefact(wildcards)
+        return resources.MERGING * attempt if self.book.markers(artefact) else resources.runtime(artefact, attempt)
+
+    def gpu(self, wildcards) -> int:
+        """Resource function: a GPU for each process where that saves an hour, else 0."""
+        artefact = self.artefact(wildcards)
+        return 0 if self.book.markers(artefact) else self._processes(artefact) * resources.gpus(artefact)
+
+    def _processes(self, artefact: Artefact) -> int:
+        return resources.processes(artefact.recipe, self.book.execution.devices)
+
+
+class ShardRule(StageRule):
+    """The rule that makes the {i}-th of {n} shares of an artefact's rows, of any stage that can be shared."""
+
+    stages = "|".join(name for name, stage in STAGES.items() if stage.shards)  # what {stage} may be
+
+    def __init__(self, book: Rulebook, stage: str):
+        super().__init__(book, stage)
+        self.marker = f"{RESULTS}/{SHARDS}/{{stage}}/{{artefact}}/{{i}}-of-{{n}}.json"
+        self.log = f"{RESULTS}/logs/shard/{{stage}}/{{artefact}}/{{i}}-of-{{n}}.log"
+
+    def artefact(self, wildcards) -> Artefact:
+        """The artefact that a job makes a share of."""
+        return self.book.plan.at(f"{wildcards.stage}/{wildcards.artefact}")
+
+    def about(self, wildcards, output) -> str:
+        """Params function: as of other rules."""
+        return f"share {int(wildcards.i) + 1} of {wildcards.n} of {self.artefact(wildcards).about}"
+
+    def runtime(self, wildcards, attempt: int) -> int:
+        """Resource function: minutes of one share."""
+        return resources.runtime(self.artefact(wildcards), attempt, int(wildcards.n))
+
+    def gpu(self, wildcards) -> int:
+        """Resource function: 1 where a GPU saves an hour of the whole, else 0."""
+        return resources.gpus(self.artefact(wildcards))
+
+
+def unforced(arguments: list[str]) -> list[str]:
+    """Snakemake's command line without what makes it run jobs whose outputs are there."""
+    kept, forced = [], False
+    for word in arguments:
+        name = word.partition("=")[0]
+        if word.startswith("-"):
+            forced = name in ("-R", "--forcerun")  # and the words that follow
+        if not forced and name not in ("-f", "--force", "-F", "--forceall"):
+            kept.append(word)
+    return kept
 
 
 def export_settings(study: Study) -> None:

@@ -67,7 +67,8 @@ def shard(job: Job, work: Callable[[Job], Work], i: int, n: int, marker: Path) -
             facts.append(fact)
         os.fsync(out.fileno())
     covered = [int(mine[0][0]), int(mine[-1][1])] if mine else [0, 0]
-    said = {"name": todo.name, "shape": list(todo.shape), "rows": covered, "facts": facts, "sha256": digest.hexdigest()}
+    said = {"name": todo.name, "shape": list(todo.shape), "rows": covered, "facts": facts, "sha256": digest.hexdigest(),
+            "inputs": _read(job)}  # fmt: skip
     atomic_write(marker, (json.dumps(said) + "\n").encode())
 
 
@@ -77,7 +78,8 @@ def _merged(job: Job) -> list:
     said.sort(key=lambda pair: pair[0]["rows"])
     first, marker = said[0]
     source, shape = marker.parent / first["name"], tuple(first["shape"])
-    start, done, facts = _header_bytes(shape), 0, []
+    start, done = _header_bytes(shape), 0
+    facts: list = []
     with source.open("rb") as stream:
         for content, marker in said:
             a, b = content["rows"]
@@ -85,7 +87,8 @@ def _merged(job: Job) -> list:
                 continue
             stream.seek(start + a * _row_bytes(shape))
             found = _digest(stream, (b - a) * _row_bytes(shape))
-            if a != done or tuple(content["shape"]) != shape or found != content["sha256"]:
+            ours = tuple(content["shape"]) == shape and content["inputs"] == _read(job)
+            if a != done or not ours or found != content["sha256"]:
                 marker.unlink()
                 raise StudyError(f"shard '{marker}' is damaged or of another run; it was removed: run again")
             done, facts = b, facts + content["facts"]
@@ -96,6 +99,11 @@ def _merged(job: Job) -> list:
         return facts
     shutil.copyfile(source, job.out / first["name"])
     return facts
+
+
+def _read(job: Job) -> dict[str, str]:
+    """What a shard is made from: other bytes of an input make another array."""
+    return {role: source.content for role, source in job.inputs.items()}
 
 
 def _header(shape: tuple[int, ...]) -> dict:

@@ -1,42 +1,55 @@
 """Where the trajectories of several runs end in the plane, scale by scale (for the paper's scale 400)."""
 
-from typing import Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
-from guidance_study.config.base import Colour, Name, Spec
+from guidance_study.config.base import Colour, Name
 from guidance_study.config.sentences import known
-from guidance_study.tables.paths import known_runs, of_dimension, travelled
+from guidance_study.figures import Figure
+from guidance_study.tables.trajectories import known_runs, of_dimension, travelled
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Drawing
+
+    from guidance_study.config.study import Study
+    from guidance_study.execution.job import Job
+    from guidance_study.plan.plan import Plan
 
 
-class EndsFigure(Spec):
+class EndsFigure(Figure):
     """Rows: runs; columns: their scales. Every panel has its own range, which its corner says."""
 
+    renamed: ClassVar = {"paths": "trajectories"}
+
     kind: Literal["ends"]
-    title: str = Field(description="one line above the figure")
-    paths: Name = Field(description="name in `paths`, data in the plane")
+    trajectories: Name = Field(description="name in `trajectories`, data in the plane")
     runs: list[Name] = Field(min_length=1, description="names of runs with equal scales")
     colours: list[Colour] = Field(["#0072B2", "#E69F00"], min_length=2, description="of the classes")
 
-    def check(self, at: str, study) -> None:
+    def check(self, at: str, study: "Study") -> None:
         """Its names exist, and the runs' scales are the same."""
-        known(f"{at}.paths", self.paths, study.paths)
-        known_runs(at, [self.paths], self.runs, study)
-        of_dimension(f"{at}.paths", study.paths[self.paths].dataset, 2, study)
-        first = study.paths[self.paths].runs[self.runs[0]].scales
+        known(f"{at}.trajectories", self.trajectories, study.trajectories)
+        known_runs(at, [self.trajectories], self.runs, study)
+        of_dimension(f"{at}.trajectories", study.trajectories[self.trajectories].dataset, 2, study)
+        first = study.trajectories[self.trajectories].runs[self.runs[0]].scales
         for name in self.runs:
-            known(f"paths.{self.paths}.runs.{name}.scales", study.paths[self.paths].runs[name].scales, [first])
+            known(
+                f"trajectories.{self.trajectories}.runs.{name}.scales",
+                study.trajectories[self.trajectories].runs[name].scales,
+                [first],
+            )
 
-    def needs(self, plan) -> tuple[dict, dict]:
-        """The paths of the first seed."""
-        return travelled(plan, [self.paths], plan.study.seeds[:1])
+    def needs(self, plan: "Plan") -> tuple[dict, dict]:
+        """The trajectories of the first seed."""
+        return travelled(plan, [self.trajectories], plan.study.seeds[:1])
 
-    def draw(self, job):
+    def draw(self, job: "Job") -> "Drawing":
         """The matplotlib figure."""
         import numpy as np
 
         from guidance_study.figures import style
-        from guidance_study.tables.reporting.paths import read, side_text
+        from guidance_study.tables.reporting.trajectories import read, side_text
 
         entry = read(job, job.params["sources"][0])
         scales = entry.run(self.runs[0])["scales"]
@@ -44,10 +57,11 @@ class EndsFigure(Spec):
         for line, run in zip(axes, self.runs, strict=True):
             for axis, scale in zip(line, scales, strict=True):
                 ends = entry.of(run, scale)[-1]
-                reach = 1.1 * max(float(np.abs(entry.real).max()), float(np.abs(ends).max()))
-                axis.scatter(*entry.real[::10].T, s=0.5, color=style.REAL, linewidths=0, rasterized=True)
+                reach = 1.1 * max(float(np.abs(entry.real.x).max()), float(np.abs(ends).max()))
+                real = entry.real.x[::10]
+                axis.scatter(real[:, 0], real[:, 1], s=0.5, color=style.REAL, linewidths=0, rasterized=True)
                 colours = [self.colours[label] for label in entry.labels]
-                axis.scatter(*ends.T, s=2, c=colours, linewidths=0, rasterized=True)
+                axis.scatter(ends[:, 0], ends[:, 1], s=2, c=colours, linewidths=0, rasterized=True)
                 axis.set_xlim(-reach, reach)
                 axis.set_ylim(-reach, reach)
                 axis.set_aspect("equal")

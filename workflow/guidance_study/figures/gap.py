@@ -1,35 +1,41 @@
 """How far the two sides of Eq. (4) are apart, learned parts replaced by exact ones one at a time."""
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
 from guidance_study.config.base import Colour, Name
+from guidance_study.figures import Figure
 from guidance_study.tables.pairs import PairsSpec
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Drawing
+
+    from guidance_study.execution.job import Job
 
 MARKERS = "osD^vP"
 ROUNDING = 1e-10  # below it a distance is rounding error, and shown apart
 
 
-class GapFigure(PairsSpec):
+class GapFigure(PairsSpec, Figure):
     """A line for each pair of runs, a point for each of the data; exact on both sides is rounding error."""
 
     kind: Literal["gap"]
-    paths: list[Name] = Field(min_length=1, max_length=6, description="names in `paths`")
+    trajectories: list[Name] = Field(min_length=1, max_length=6, description="names in `trajectories`")
     colours: list[Colour] = Field(
         ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#8C6D1F"], min_length=6, description="of the data"
     )
 
-    def draw(self, job):
+    def draw(self, job: "Job") -> "Drawing":
         """The matplotlib figure."""
         from guidance_study.figures import style
-        from guidance_study.tables.reporting.paths import gaps
+        from guidance_study.tables.reporting.trajectories import gaps
 
         rows = gaps(job, [pair.plain() for pair in self.pairs])
         rows = rows[rows["metric"] == "rms"]
         drawn, axes = style.figure(1, 2, 7.2, 1.0 + 0.25 * len(self.pairs), widths=(1, 5))
         for axis, low in zip(axes[0], (True, False), strict=True):
-            for i, name in enumerate(self.paths):
+            for i, name in enumerate(self.trajectories):
                 mine = rows[(rows["data"] == name) & ((rows["value"] < ROUNDING) == low)]
                 mean = mine.groupby("pair")["value"].mean()
                 axis.scatter(mean, mean.index, marker=MARKERS[i], color=self.colours[i], s=26, zorder=3,

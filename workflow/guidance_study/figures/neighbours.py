@@ -1,19 +1,25 @@
 """Generations and their nearest real neighbours in several spaces, side by side (paper, Fig. 8)."""
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from guidance_study.config.base import Name, PositiveInt, Scale, Spec
-from guidance_study.config.experiments import Exact, Search
+from guidance_study.config.base import Name, PositiveInt, Scale
 from guidance_study.config.sentences import distinct, known
+from guidance_study.figures import Figure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Drawing
+
+    from guidance_study.config.study import Study
+    from guidance_study.execution.job import Job
+    from guidance_study.plan.plan import Plan
 
 
-class NeighboursFigure(Spec):
+class NeighboursFigure(Figure):
     """A row for each generation: itself, then its k nearest training images of its class in each space."""
 
     kind: Literal["neighbours"]
-    title: str = Field(description="one line above the figure")
     experiment: Name = Field(description="name in `experiments`, on images")
     scale: Scale = Field(description="an evaluated guidance scale")
     spaces: list[Name] = Field(
@@ -21,9 +27,8 @@ class NeighboursFigure(Spec):
     )
     k: PositiveInt = Field(4, description="neighbours shown (our guess)")
     n: PositiveInt = Field(6, description="generations shown, the first ones: classes in turn (our guess)")
-    search: Search = Field(Exact(kind="exact"), discriminator="kind", description="exact or approximate (our guess)")
 
-    def check(self, at: str, study) -> None:
+    def check(self, at: str, study: "Study") -> None:
         """Its names exist, and it shows images."""
         known(f"{at}.experiment", self.experiment, study.experiments)
         experiment = study.experiments[self.experiment]
@@ -44,17 +49,17 @@ class NeighboursFigure(Spec):
                 f" samples of the smallest class of dataset '{dataset}'"
             )
 
-    def needs(self, plan) -> tuple[dict, dict]:
+    def needs(self, plan: "Plan") -> tuple[dict, dict]:
         """Generations, data, and neighbours in every space, of the first training seed."""
         seed, experiment = plan.study.seeds[0], plan.study.experiments[self.experiment]
         dataset = plan.study.models[experiment.model].dataset
         samples = plan.evaluated(self.experiment, (self.scale,), seed)
         inputs = {"samples": samples, "dataset": plan.dataset(dataset)}
         for space in self.spaces:
-            inputs[f"neighbours/{space}"] = plan.neighbours(samples, dataset, space, self.k, self.search, seed)
+            inputs[f"neighbours/{space}"] = plan.neighbours(samples, dataset, space, self.k, seed)
         return inputs, {"guidance": experiment.guidance.title}
 
-    def draw(self, job):
+    def draw(self, job: "Job") -> "Drawing":
         """The matplotlib figure: a panel of generations, and one for each space."""
         import numpy as np
 

@@ -5,22 +5,27 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from guidance_study.config.base import Name, Scale, Spec
+from guidance_study.config.base import Name, Scale
 from guidance_study.config.sentences import known
+from guidance_study.figures import Figure
 
 if TYPE_CHECKING:
     import numpy as np
+    from torch import nn
+
+    from guidance_study.config.study import Study
+    from guidance_study.execution.job import Job
+    from guidance_study.plan.plan import Plan
 
 
-class Panels(Spec):
+class Panels(Figure):
     """Generations of some experiments at one scale, before and after one postprocessing arm."""
 
-    title: str = Field(description="one line above the figure")
     experiments: list[Name] = Field(min_length=1, description="names in `experiments`, one row of panels each")
     scale: Scale = Field(description="an evaluated guidance scale")
     arm: str = Field(description="arm name, for instance features_k20")
 
-    def check(self, at: str, study) -> None:
+    def check(self, at: str, study: "Study") -> None:
         """Its names exist."""
         judged = [name for name, experiment in study.experiments.items() if not experiment.exact]
         for i, key in enumerate(self.experiments):
@@ -29,7 +34,7 @@ class Panels(Spec):
             known(f"{at}.scale", self.scale, experiment.evaluation.scales)
             known(f"{at}.arm", self.arm, [a.name for a in experiment.arms])
 
-    def needs(self, plan) -> tuple[dict, dict]:
+    def needs(self, plan: "Plan") -> tuple[dict, dict]:
         """Role -> artefact, of the first training seed; and what the panels are called."""
         seed, inputs = plan.study.seeds[0], {}
         for name in self.experiments:
@@ -53,10 +58,10 @@ class Panel:
     labels: "np.ndarray"
     real: "np.ndarray"
     real_labels: "np.ndarray"
-    evaluator: object  # a classifier, or None
+    evaluator: "nn.Module | None"
 
 
-def read(job, name: str) -> Panel:
+def read(job: "Job", name: str) -> Panel:
     """The panel of experiment `name` from a figure job's inputs."""
     import numpy as np
 

@@ -1,11 +1,17 @@
 """Generations on the first two principal components of the real data's features (paper, Fig. 6)."""
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
 from guidance_study.config.base import PositiveInt
 from guidance_study.figures.panels import Panels, read
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Drawing
+
+    from guidance_study.config.study import Study
+    from guidance_study.execution.job import Job
 
 
 class PCAFigure(Panels):
@@ -14,7 +20,7 @@ class PCAFigure(Panels):
     kind: Literal["pca"]
     n: PositiveInt = Field(6000, description="generations shown, at most (paper: 600 a digit)")
 
-    def check(self, at: str, study) -> None:
+    def check(self, at: str, study: "Study") -> None:
         """Its names exist, and a classifier judges its experiments."""
         super().check(at, study)
         for i, name in enumerate(self.experiments):
@@ -23,7 +29,7 @@ class PCAFigure(Panels):
                     f"configuration key '{at}.experiments[{i}]' has the value '{name}': it has no evaluator"
                 )
 
-    def draw(self, job):
+    def draw(self, job: "Job") -> "Drawing":
         """The matplotlib figure: a row for each experiment; training data, before, after."""
         from sklearn.decomposition import PCA
 
@@ -33,6 +39,7 @@ class PCAFigure(Panels):
         drawn, axes = style.figure(len(self.experiments), 3, 7.2, 0.4 + 2.4 * len(self.experiments))
         for row, name in zip(axes, self.experiments, strict=True):
             panel = read(job, name)
+            assert panel.evaluator is not None  # `check` refuses such an experiment
             seen = features(panel.evaluator, panel.real)
             pca = PCA(2, svd_solver="full").fit(seen)
             real = pca.transform(seen)

@@ -1,30 +1,37 @@
 """Points in the plane before and after postprocessing (paper, Figs. 4a to c, 5 and S1)."""
 
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from guidance_study.config.base import Colour, Name, PositiveInt, Scales, Spec
+from guidance_study.config.base import Colour, Name, PositiveInt, Scales
 from guidance_study.config.sentences import known
-from guidance_study.tables.paths import of_dimension
+from guidance_study.figures import Figure
 from guidance_study.tables.points import described, known_experiments
+from guidance_study.tables.trajectories import of_dimension
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Drawing
+
+    from guidance_study.config.study import Study
+    from guidance_study.execution.job import Job
+    from guidance_study.plan.plan import Plan
 
 OUTLIER = 0.999  # a point is marked where it is farther from real ones of its class than this share of real points are
 RINGED = 100  # outliers of a panel that are ringed, the farthest ones
 
 
-class PointsFigure(Spec):
+class PointsFigure(Figure):
     """Ground truth, and generations at each scale before and after each arm; outliers ringed, boundaries drawn."""
 
     kind: Literal["points"]
-    title: str = Field(description="one line above the figure")
     experiments: list[Name] = Field(min_length=1, description="names in `experiments`, judged by 'exact', in the plane")
     arms: list[str] = Field(min_length=1, description="arm names; one where there are several experiments")
     scales: Scales | None = Field(None, description="scales shown; null: every evaluated scale")
     n: PositiveInt = Field(2000, description="points drawn in a panel (our guess)")
     colours: list[Colour] = Field(["#0072B2", "#E69F00"], min_length=2, description="of the classes")
 
-    def check(self, at: str, study) -> None:
+    def check(self, at: str, study: "Study") -> None:
         """Its names exist."""
         known_experiments(f"{at}.experiments", self.experiments, study)
         counts = {len(self.scales or study.experiments[name].evaluation.scales) for name in self.experiments}
@@ -40,7 +47,7 @@ class PointsFigure(Spec):
             for i, scale in enumerate(self.scales or []):
                 known(f"{at}.scales[{i}]", scale, experiment.evaluation.scales)
 
-    def needs(self, plan) -> tuple[dict, dict]:
+    def needs(self, plan: "Plan") -> tuple[dict, dict]:
         """Generations before and after, data, and guiding classifiers, of the first training seed."""
         seed, inputs, study = plan.study.seeds[0], {}, plan.study
         for name in self.experiments:
@@ -55,13 +62,14 @@ class PointsFigure(Spec):
                     inputs[f"postprocessed/{name}/{arm.name}"] = plan.postprocessed(name, arm, scales, seed)
         return inputs, {"settings": {name: described(name, study) for name in self.experiments}}
 
-    def draw(self, job):
+    def draw(self, job: "Job") -> "Drawing":
         """The matplotlib figure: several experiments a row each; one experiment a column for each scale."""
         from guidance_study.figures import style
         from guidance_study.tables.reporting.clouds import Cloud
 
         clouds = [Cloud.read(job, name, self.arms) for name in self.experiments]
         scales = [self.scales or cloud.scales for cloud in clouds]
+        grid: list[list[tuple | None]]
         if len(clouds) > 1:
             grid = [
                 [(cloud, None, None), *((cloud, s, a) for s in mine for a in ("before", self.arms[0]))]
@@ -128,7 +136,7 @@ class PointsFigure(Spec):
         ]
         if not free:
             return
-        dot = {"marker": "o", "linestyle": "none", "markersize": 4}
+        dot: dict[str, Any] = {"marker": "o", "linestyle": "none", "markersize": 4}
         handles = [Line2D([], [], color=c, label=f"class {i}", **dot) for i, c in enumerate(self.colours[:2])]
         handles.append(Line2D([], [], markerfacecolor="none", color=WRONG, label="outlier", **dot))
         handles.append(Line2D([], [], color="black", linewidth=0.8, label="boundary"))
@@ -141,7 +149,7 @@ class PointsFigure(Spec):
             f" are; rings: the {RINGED} farthest; solid: the true boundary"
         )
         about += "; dashed: the linear classifier's" if guided else ""
-        factors = {cloud.setting.get("gradient_factor", 1) for cloud in clouds}
+        factors = {cloud.gradient_factor for cloud in clouds}
         if factors != {1}:
             about += f"; gradient of log p(c | x) times {', '.join(f'{f:g}' for f in sorted(factors))} (our guess)"
         return about

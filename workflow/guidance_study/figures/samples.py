@@ -1,11 +1,17 @@
 """Grids of the same generations before and after postprocessing (paper, Fig. S5)."""
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
 from guidance_study.config.base import PositiveInt
 from guidance_study.figures.panels import Panels, read
+
+if TYPE_CHECKING:
+    import numpy as np
+    from matplotlib.figure import Figure as Drawing
+
+    from guidance_study.execution.job import Job
 
 
 class SamplesFigure(Panels):
@@ -17,7 +23,7 @@ class SamplesFigure(Panels):
         "most_moved", description="the first ones by index, or those that the flow moves farthest (our guess)"
     )
 
-    def draw(self, job):
+    def draw(self, job: "Job") -> "Drawing":
         """The matplotlib figure: a row for each experiment, before on the left, after on the right."""
         from guidance_study.figures import style
 
@@ -72,7 +78,7 @@ def gap_of(height: int) -> int:
     return max(1, height // 8)
 
 
-def sheet(images):
+def sheet(images: "np.ndarray") -> "np.ndarray":
     """Images (rows, columns, C, H, W) in [-1, 1] side by side on white: (height, width, C) uint8."""
     import numpy as np
 

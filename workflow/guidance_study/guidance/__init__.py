@@ -1,7 +1,81 @@
-"""Guidance rules: one file each. A rule wraps a denoiser eps(x, t, label) into another of the same signature.
-
-`short` names a rule in addresses, `title` in tables and figures ("... guidance"), `conditional` says whether it needs
-a conditional (class-dropped) base model or an unconditional one.
+"""Guidance rules: one file each. A rule is started anew for each batch and returns a guided model.
 
 One convention for the scale s everywhere: s = 1 is unguided (the conditional model, or its Bayes decomposition).
 """
+
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from guidance_study.config.seams import Kind
+from guidance_study.processes import Denoiser, Process
+from guidance_study.processes.samplers import Guided, Step
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from guidance_study.support.randomness import Draws
+
+BASE = "denoiser"  # role of the model that is guided
+Classifier = Callable[["Tensor", "Tensor"], "Tensor"]  # logits (N, classes) = classifier(x, time)
+
+
+@dataclass(frozen=True)
+class Model:
+    """A denoiser m(x, t, label), and the label that means "no class" to it; None: it sees no class at all."""
+
+    denoiser: Denoiser
+    null: int | None
+
+    def __call__(self, x: "Tensor", t: "Tensor", label: "Tensor | None", step: Step | None = None) -> "Tensor":
+        """The denoiser itself; so an unguided model is a guided one that does not look at the step."""
+        return self.denoiser(x, t, label)
+
+    def both(self, x: "Tensor", t: "Tensor", label: "Tensor") -> "tuple[Tensor, Tensor]":
+        """m(x, t, c) and m(x, t), both in one call. Raises ValueError for a model that sees no class."""
+        import torch
+
+        if self.null is None:
+            raise ValueError("a model that sees no class has no branches with and without one")
+        labels = torch.cat([label, torch.full_like(label, self.null)])
+        conditional, unconditional = self(torch.cat([x, x]), torch.cat([t, t]), labels).chunk(2)
+        return conditional, unconditional
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a rule is started with: the samples draws.first..draws.last-1, which are generated together.
+
+    `models` and `classifiers` are by role: models["denoiser"] is the one to guide, the others are those that the
+    rule's `roles` name. `draws` gives each sample its own, whatever the batch; name what is drawn after the rule.
+    """
+
+    scale: float
+    process: Process
+    models: Mapping[str, Model]
+    draws: "Draws"
+    classes: int
+    classifiers: Mapping[str, Classifier] = field(default_factory=dict)
+
+    @property
+    def model(self) -> Model:
+        """The model to guide."""
+        return self.models[BASE]
+
+
+class Guidance(Kind):
+    """A guidance rule: the `guidance` of an experiment or of a run of trajectories."""
+
+    short: ClassVar[str]  # in addresses
+    title: ClassVar[str]  # in tables and figures: "... guidance"
+    conditional: ClassVar[bool]  # whether it needs a conditional (class-dropped) base model or an unconditional one
+    roles: ClassVar[Mapping[str, Literal["models", "classifiers"]]] = {}  # its keys that name further parts of a study
+
+    def parts(self) -> dict[str, str]:
+        """The names of the further parts by role, as the configuration has them."""
+        return {role: name for role in self.roles if (name := getattr(self, role)) is not None}
+
+    @abstractmethod
+    def start(self, batch: Batch) -> Guided:
+        """The guided model of a batch, m(x, t, label, step). What it must remember of its samples it may keep."""

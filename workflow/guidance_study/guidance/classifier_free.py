@@ -2,30 +2,28 @@
 
 from typing import ClassVar, Literal
 
-from guidance_study.config.base import Spec
+from guidance_study.guidance import Batch, Guidance
+from guidance_study.processes.samplers import Guided
 
 
-class ClassifierFree(Spec):
+class ClassifierFree(Guidance):
     """One class-dropped conditional model; its extra class row, the last one, means 'no class'."""
 
     kind: Literal["classifier_free"]
     short: ClassVar[str] = "cfg"
     title: ClassVar[str] = "classifier-free"
-    conditional: ClassVar[bool] = True  # which base model the rule needs
+    conditional: ClassVar[bool] = True
 
-    def wrap(self, eps, scale: float, *, null: int, **_):
+    def start(self, batch: Batch) -> Guided:
         """Eq. (8): eps_hat = eps(x_t, t) + s (eps(x_t, t, c) - eps(x_t, t)); both branches in one call.
 
-        At s = 1 this is the conditional model itself, bit for bit. `null` is the row of "no class".
+        At s = 1 this is the conditional model itself, bit for bit.
         """
-        import torch
+        if batch.scale == 1:
+            return batch.model
 
-        if scale == 1:
-            return eps
-
-        def guided(x, t, label):
-            both = torch.cat([label, torch.full_like(label, null)])
-            conditional, unconditional = eps(torch.cat([x, x]), torch.cat([t, t]), both).chunk(2)
-            return unconditional + scale * (conditional - unconditional)
+        def guided(x, t, label, step):
+            conditional, unconditional = batch.model.both(x, t, label)
+            return unconditional + batch.scale * (conditional - unconditional)
 
         return guided

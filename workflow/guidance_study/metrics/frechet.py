@@ -2,11 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
-import numpy as np
+from guidance_study.metrics import Column, ImageMetric, Row
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from guidance_study.metrics.sets.images import Images, RealImages, Seen
 
 _BLOCK = 2**23  # values converted to float64 at once: 64 MiB
+
+
+class Frechet(ImageMetric):
+    """The Frechet distance in every space, and where the evaluation says so for every class."""
+
+    kind: Literal["frechet"]
+    per_class: bool = False
+    columns = (Column("frechet", "Fréchet distance", digits=2),)
+    meaning = "Fréchet distances compare only within one space, or one such network, and one sample size."
+
+    def compare(self, features: np.ndarray, seen: Seen, part: str) -> float:
+        """Squared, as FID."""
+        return frechet_distance(Gaussian.of(features), seen.gaussian[part])
+
+    def measure(self, one: Images, real: RealImages) -> Iterator[Row]:
+        """The overall distances, then those of the classes."""
+        import numpy as np
+
+        yield from super().measure(one, real)
+        for seen in real.spaces if self.per_class else []:
+            features = np.asarray(one.features[seen.name])
+            for part in one.references:
+                for label in np.unique(one.labels):
+                    distance = frechet_distance(Gaussian.of(features[one.labels == label]), seen.of_class(part, label))
+                    yield Row("frechet", distance, seen.name, part, int(label))
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,6 +53,8 @@ class Gaussian:
     factor: np.ndarray | None = None  # (D, N) with factor factor^T = covariance, of fewer rows N than dimensions
 
     def __post_init__(self) -> None:
+        import numpy as np
+
         if self.mean.ndim != 1 or self.covariance.shape != 2 * self.mean.shape:
             shapes = f"mean of shape {self.mean.shape} and a covariance of shape {self.covariance.shape}"
             raise ValueError(f"There is a {shapes}: they are (D,) and (D, D).")
@@ -33,6 +67,8 @@ class Gaussian:
 
         ValueError: fewer than 2 rows, another shape, a feature that is not finite.
         """
+        import numpy as np
+
         features = np.asarray(features)
         if features.ndim != 2 or len(features) < 2 or not features.shape[1]:
             raise ValueError(f"Features of shape {features.shape} have no covariance: they are (N, D), N at least 2.")
@@ -57,6 +93,8 @@ def frechet_distance(a: Gaussian, b: Gaussian) -> float:
     be rank-deficient. The unit is that of the features, squared.
     ValueError: dimensions that differ.
     """
+    import numpy as np
+
     if a.mean.shape != b.mean.shape:
         raise ValueError(f"A Gaussian of {len(a.mean)} dimensions has no distance to one of {len(b.mean)}.")
     # With S_a = F F^T, the matrix F^T S_b F has the non-zero eigenvalues of S_a^1/2 S_b S_a^1/2. It is
@@ -74,6 +112,8 @@ def frechet_distance(a: Gaussian, b: Gaussian) -> float:
 
 def _scatter(block: np.ndarray, mean: np.ndarray) -> np.ndarray:
     """Sum of (x - mean)(x - mean)^T over the rows, (D, D) float64; its copy of the block ends with the call."""
+    import numpy as np
+
     centred = np.subtract(block, mean, dtype=np.float64)
     return centred.T @ centred
 
@@ -83,6 +123,8 @@ def _factor(covariance: np.ndarray) -> np.ndarray:
 
     Eigenvalues within rounding of 0 are left out: the root of an error of 1e-16 would count as 1e-8, D times.
     """
+    import numpy as np
+
     try:
         return np.linalg.cholesky(covariance)
     except np.linalg.LinAlgError:

@@ -1,14 +1,40 @@
-"""Do samples lie where data lie, do they cover it, are they copies of it: told by nearest neighbours."""
+"""Do samples lie where data lie, and do they cover it: told by nearest neighbours."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Literal
 
-import numpy as np
+from guidance_study.metrics import Column, ImageMetric
 
-from guidance_study.neighbours.search import distances, mean_row, search, squared_by_product
+if TYPE_CHECKING:
+    import numpy as np
+
+    from guidance_study.metrics.sets.images import Seen
 
 _TILE = 2048  # rows a side of a tile of pairs: 32 MiB in float64
+
+
+class Manifold(ImageMetric):
+    """Precision, recall, density and coverage, of so many images of a set, evenly spread."""
+
+    kind: Literal["manifold"]
+    manifold_k: int = 5
+    manifold_n: int = 10000
+    columns = (
+        Column("precision", "precision"),
+        Column("recall", "recall"),
+        Column("density", "density", digits=2),
+        Column("coverage", "coverage"),
+    )
+    meaning = (
+        "Precision to coverage: balls that reach the neighbour number {manifold_k}, of at most {manifold_n} images of a"
+        " set."
+    )
+
+    def compare(self, features: np.ndarray, seen: Seen, part: str) -> dict[str, float]:
+        """All four at once."""
+        return prdc(_spread(seen.real[part], self.manifold_n), _spread(features, self.manifold_n), self.manifold_k)
 
 
 def prdc(real: np.ndarray, fake: np.ndarray, k: int = 5) -> dict[str, float]:
@@ -27,6 +53,10 @@ def prdc(real: np.ndarray, fake: np.ndarray, k: int = 5) -> dict[str, float]:
     exact difference decides.
     ValueError: k below 1, a set of k rows or fewer, dimensions that differ, a feature that is not finite.
     """
+    import numpy as np
+
+    from guidance_study.neighbours.search import distances, mean_row, squared_by_product
+
     real, fake = np.asarray(real), np.asarray(fake)
     if k < 1:
         raise ValueError(f"k = {k}, but k is at least 1.")
@@ -36,7 +66,7 @@ def prdc(real: np.ndarray, fake: np.ndarray, k: int = 5) -> dict[str, float]:
     for name, features in (("real", real), ("fake", fake)):
         if len(features) <= k:
             raise ValueError(f"k = {k}, but there are {len(features)} {name} rows: k is smaller than that.")
-    real_radius, fake_radius = _radius(real, k), _radius(fake, k)
+    real_radius, fake_radius = radius(real, k), radius(fake, k)
     centre = mean_row(real, np.arange(len(real)))
     balls = np.zeros(len(fake), dtype=np.int64)  # of real rows that hold the fake
     recalled, covered = np.zeros(len(real), dtype=bool), np.zeros(len(real), dtype=bool)
@@ -60,30 +90,10 @@ def prdc(real: np.ndarray, fake: np.ndarray, k: int = 5) -> dict[str, float]:
     }
 
 
-def near_copies(fake: np.ndarray, bank: np.ndarray, threshold: float) -> float:
-    """The share, 0 to 1, of fakes (M, D) whose nearest row of the bank (N, D) is closer than the threshold.
-
-    Features or pixels; the threshold is a Euclidean distance in their unit, see `copy_threshold`.
-    ValueError: no fakes; otherwise as `search`.
-    """
-    if not len(fake):
-        raise ValueError("There are no fake rows to take a share of.")
-    return float((search(fake, bank, 1).distance[:, 0] < threshold).mean())
-
-
-def copy_threshold(bank: np.ndarray, quantile: float = 0.01) -> float:
-    """A distance that only the share `quantile` of the bank's rows (N, D) have to their nearest other row.
-
-    It is 0, and nothing is a near copy, when more of the bank than that is duplicated exactly.
-    ValueError: fewer than 2 rows, a quantile outside 0 to 1; otherwise as `search`.
-    """
-    if not 0 <= quantile <= 1:
-        raise ValueError(f"quantile = {quantile}, but a quantile is 0 to 1.")
-    return float(np.quantile(_radius(bank, 1), quantile))
-
-
-def _radius(features: np.ndarray, k: int) -> np.ndarray:
+def radius(features: np.ndarray, k: int) -> np.ndarray:
     """Distance of each row to its k-th nearest other row, (N,). The search finds the row itself too, at 0."""
+    from guidance_study.neighbours.search import search
+
     return search(features, features, k + 1).distance[:, k]
 
 
@@ -94,6 +104,8 @@ def _within(
     exact: Callable[[np.ndarray, np.ndarray], np.ndarray],
 ) -> np.ndarray:
     """distance <= radius (which broadcasts), (n, m) bool; `exact` decides what the error leaves open."""
+    import numpy as np
+
     limit = np.broadcast_to(radius**2, squared.shape)
     within = squared <= limit
     row, column = np.nonzero(np.abs(squared - limit) <= error)
@@ -104,3 +116,10 @@ def _within(
 
 def _tiles(count: int) -> Iterator[slice]:
     return (slice(start, min(start + _TILE, count)) for start in range(0, count, _TILE))
+
+
+def _spread(features: np.ndarray, n: int) -> np.ndarray:
+    """At most n rows, evenly spread: a dataset's classes may stand one after the other."""
+    import numpy as np
+
+    return np.asarray(features[np.linspace(0, len(features) - 1, min(n, len(features))).astype(np.int64)])

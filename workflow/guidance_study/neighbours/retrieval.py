@@ -1,7 +1,7 @@
 """Neighbours of generations in a neighbour space, and the retrieval control that is made of them.
 
-What a job is told of a space, `{"embedding", "k", "search"}`, and its inputs `features<at>/...` or `embedder<at>`, come
-from `plan.Plan`. torch is imported only where a network is needed, for that takes longer than a search.
+What a job is told of a space, `{"embedding", "k"}`, and its inputs `features<at>/...` or `embedder<at>`, come from
+`plan.Plan`. torch is imported only where a network is needed, for that takes longer than a search.
 """
 
 import numpy as np
@@ -17,7 +17,7 @@ class Space:
 
     def __init__(self, job: Job, space: dict, at: str = ""):
         self.job, self.at = job, at
-        self.k, self.search = space["k"], space["search"]
+        self.k = space["k"]
         self.embedding = seams.parse("embeddings", space["embedding"])
         dataset = job.inputs["dataset"].path
         self.labels = np.load(dataset / "train_labels.npy")
@@ -27,20 +27,13 @@ class Space:
             self.network = self._network()
             self.bank = self.embedding.embed(np.load(dataset / "train.npy", mmap_mode="r"), self.network)
 
-    def neighbours(self, samples: np.ndarray, labels: np.ndarray) -> tuple[Neighbours, dict]:
-        """The k nearest training samples of the same class, Eq. (9)'s NN, and facts of the search.
+    def neighbours(self, samples: np.ndarray, labels: np.ndarray) -> Neighbours:
+        """The k nearest training samples of the same class, Eq. (9)'s NN.
 
         `samples` (n, *shape) are those of the job's input of that name where features are stored, else any.
         """
         queries = self._stored("samples") if self.embedding.stored else self.embedding.embed(samples, self.network)
-        if self.search["kind"] == "exact":
-            return class_neighbours(queries, labels, self.bank, self.labels, self.k), {}
-        from guidance_study.neighbours.inverted_file import class_neighbours as approximate
-
-        found, recall = approximate(
-            queries, labels, self.bank, self.labels, self.k, lists=self.search["lists"], probes=self.search["probes"]
-        )
-        return found, {"recall": recall}
+        return class_neighbours(queries, labels, self.bank, self.labels, self.k)
 
     def _stored(self, part: str) -> np.ndarray:
         return np.load(self.job.inputs[f"features{self.at}/{part}"].path / "features.npy", mmap_mode="r")

@@ -210,13 +210,13 @@ def _search_float64(group: _Group, k: int, limit: np.ndarray) -> tuple[np.ndarra
     index, distance = np.empty((len(query_rows), k), dtype=np.int64), np.empty((len(query_rows), k))
     for part in _parts(len(query_rows), max(len(bank_rows), dim)):  # at worst, all rows are ties
         asked = group.asked(part)
-        which, row = [], []
+        places, found = [], []
         for block in _parts(len(bank_rows), dim):
             squared, error = squared_by_product(asked, group.held(block))
             hit = np.nonzero(squared <= limit[part, None] ** 2 + error)
-            which.append(hit[0])
-            row.append(bank_rows[block][hit[1]])
-        which, row = np.concatenate(which), np.concatenate(row)
+            places.append(hit[0])
+            found.append(bank_rows[block][hit[1]])
+        which, row = np.concatenate(places), np.concatenate(found)
         exact = distances(group.queries, query_rows[part][which], group.bank, row)
         order = np.lexsort((row, exact, which))
         first = np.searchsorted(which[order], np.arange(len(asked)))

@@ -1,68 +1,69 @@
-"""Networks, built from the plain dict that a recipe holds.
+"""Networks: one file each, whose class is either a `Network` or a `ClassifierNetwork`.
 
-Every denoiser or velocity network maps (x, time, label) to a tensor of x's shape; every classifier maps (x,
-time) to logits. The modules that implement them are imported when one is built, so that importing this
-registry costs nothing.
+The plan reads these files, so torch and the modules in `modules/` are imported where a network is built. `models/`
+loads trained networks and runs them in batches.
 """
 
-from __future__ import annotations
+from abc import abstractmethod
+from typing import TYPE_CHECKING, ClassVar
 
-from typing import TYPE_CHECKING
+from guidance_study.config.seams import Kind
 
 if TYPE_CHECKING:
-    from torch import nn
-
-DENOISERS = ("residual_mlp", "unet", "song_unet")
-CLASSIFIERS = ("linear", "mlp", "cnn")
+    from torch import Tensor, nn
 
 
-def build(spec: dict, shape: tuple[int, ...], rows: int) -> nn.Module:
-    """Build the denoiser or velocity network that `spec` describes.
+class _Built(Kind):
+    """What both families share."""
 
-    spec: `kind` ("residual_mlp", "unet" or "song_unet") and the keyword arguments of that kind's class.
-    shape: the shape of one sample, (2,) for points, (1, 8, 8) for images.
-    rows: class-embedding rows, a row for "no class" included where training drops the class; 0: takes no
-    class.
-
-    The network's `forward(x, time, label)` takes x (N, *shape) float32, time (N,) float32 in [0, 1000] (of a
-    "song_unet": any c_noise) and label (N,) int64 in [0, rows), None exactly when rows is 0, and returns (N,
-    *shape). The last of a "song_unet"'s label values is always "no class".
-    ValueError: an unknown kind, a shape that the kind cannot take; TypeError: a field that is missing or
-    unknown.
-    """
-    kind, fields = _kind_and_fields(spec, DENOISERS, "network")
-    if kind == "residual_mlp":
-        from guidance_study.networks.residual_mlp import ResidualMLP as Network
-    elif kind == "unet":
-        from guidance_study.networks.unet import UNetModel as Network
-    else:
-        from guidance_study.networks.song_unet import SongUNet as Network
-    return Network(tuple(shape), rows, **fields)
+    def check(self, shape: tuple[int, ...]) -> None:
+        """Raise ValueError, which says what it needs instead, if it cannot take samples of this shape."""
 
 
-def build_classifier(spec: dict, shape: tuple[int, ...], classes: int, noisy: bool) -> nn.Module:
-    """Build the classifier that `spec` describes.
+class Network(_Built):
+    """A denoiser or velocity network: an entry of `networks:`."""
 
-    spec: `kind` ("linear", "mlp" or "cnn") and the keyword arguments of that kind's class.
-    noisy: whether it classifies x_t and so needs `time` (N,) float32 in [0, 1000]; a clean one must not get
-    it.
+    null_row: ClassVar[bool] = False  # whether its last class row means "no class" in every model
 
-    `forward(x, time=None)` returns logits (N, classes); `features(x, time=None)` what the last layer sees,
-    (N, F). ValueError: an unknown kind, a shape that the kind cannot take; TypeError: a field that is missing
-    or unknown.
-    """
-    kind, fields = _kind_and_fields(spec, CLASSIFIERS, "classifier")
-    if kind == "linear":
-        from guidance_study.networks.classifiers import LinearClassifier as Network
-    elif kind == "mlp":
-        from guidance_study.networks.classifiers import MLPClassifier as Network
-    else:
-        from guidance_study.networks.classifiers import CNNClassifier as Network
-    return Network(tuple(shape), classes, noisy, **fields)
+    @property
+    def hears_augmentation(self) -> bool:
+        """Whether forward takes a fourth argument, `augment`."""
+        return False
+
+    def null_rows(self, class_dropout: float) -> int:
+        """1 where a conditional model has a last class row for "no class", 0 where its rows are the classes."""
+        return int(class_dropout > 0 or self.null_row)
+
+    @abstractmethod
+    def build(self, shape: tuple[int, ...], rows: int) -> "nn.Module":
+        """The network for samples of this shape, its weights drawn from torch's global generator.
+
+        rows: class-embedding rows, a row for "no class" included where training drops the class; 0: takes no class.
+        Its `forward(x, time, label)` takes x (N, *shape) float32, time (N,) float32 in [0, 1000] (under EDM: c_noise)
+        and label (N,) int64 in [0, rows), None exactly when rows is 0, and returns (N, *shape).
+        """
+
+    @abstractmethod
+    def operations(self, shape: tuple[int, ...]) -> float:
+        """About how many floating-point operations a forward pass takes for one sample: two a multiplication."""
+
+    def adapted(self, state: "dict[str, Tensor]") -> "dict[str, Tensor]":
+        """A public checkpoint's state dict with the names of `build`'s network. ValueError: it is of another one."""
+        return state
 
 
-def _kind_and_fields(spec: dict, allowed: tuple[str, ...], what: str) -> tuple[str, dict]:
-    kind = spec.get("kind")
-    if kind not in allowed:
-        raise ValueError(f"unknown {what} kind {kind!r}: allowed are {', '.join(allowed)}")
-    return kind, {name: value for name, value in spec.items() if name != "kind"}
+class ClassifierNetwork(_Built):
+    """A classifier's network: the `network` of an entry of `classifiers:`."""
+
+    @abstractmethod
+    def build(self, shape: tuple[int, ...], classes: int, noisy: bool) -> "nn.Module":
+        """The network for samples of this shape, its weights drawn from torch's global generator.
+
+        noisy: whether it classifies x_t and so needs `time` (N,) float32 in [0, 1000]; a clean one must not get it.
+        `forward(x, time=None)` returns logits (N, classes); `features(x, time=None)` what the last layer, `head`,
+        sees, (N, F).
+        """
+
+    @abstractmethod
+    def operations(self, shape: tuple[int, ...], classes: int) -> float:
+        """About how many floating-point operations a forward pass takes for one sample: two a multiplication."""

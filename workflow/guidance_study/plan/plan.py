@@ -1,19 +1,101 @@
 """The plan: configuration -> recipes -> graph. Plain typed Python; every cluster job parses it again."""
 
-from guidance_study.config.experiments import Arm
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from guidance_study.config.facts import Facts
 from guidance_study.config.study import Study
-from guidance_study.plan.chain import Chain
-from guidance_study.plan.recipes import Artefact, shown
+from guidance_study.plan import base, code, embedding, generating, measuring, postprocessing
+from guidance_study.plan.recipes import Artefact
 from guidance_study.sources.rawfiles import RawFile
+from guidance_study.support.params import Params
+
+Of = ParamSpec("Of")
+Made = TypeVar("Made")
 
 
-class Plan(Chain):
-    """All artefacts of a study: `targets` by name (tables, figures), `artefacts` by address."""
+def once(make: Callable[Concatenate["Plan", Of], Made]) -> Callable[Concatenate["Plan", Of], Made]:
+    """A method that makes the same only once for each plan: thousands of scales share their base model."""
+
+    @wraps(make)
+    def remembered(plan: "Plan", *of: Of.args, **named: Of.kwargs) -> Made:
+        key = make, *of, *named.items()
+        if key not in plan._made:
+            plan._made[key] = make(plan, *of, **named)
+        made: Made = plan._made[key]
+        return made
+
+    return remembered
+
+
+class Plan:
+    """All artefacts of a study: `targets` by name (tables, figures), `artefacts` by address.
+
+    A stage is a method, which gives an artefact of it and adds it, and all that it is made from, to the plan.
+    """
+
+    # From real data to measured generations; each is explained where it is written, one file a subject.
+    dataset = once(base.dataset)
+    denoiser = once(base.denoiser)
+    classifier = once(base.classifier)
+    samples = once(generating.samples)
+    evaluated = generating.evaluated
+    trajectories = once(generating.trajectories)
+    features = once(embedding.features)
+    statistics = embedding.statistics
+    neighbours = once(embedding.neighbours)
+    postprocessor = once(postprocessing.postprocessor)
+    postprocessed = postprocessing.postprocessed
+    measures = measuring.measures
+    trajectory_measures = measuring.trajectory_measures
+    cost = measuring.cost
 
     def __init__(self, study: Study):
-        super().__init__(study)
-        self.targets = {name: self._table(name) for name in study.tables}
-        self.targets |= {name: self._figure(name) for name in study.figures}
+        self.study = study
+        self.artefacts: dict[str, Artefact] = {}
+        self._made: dict[tuple[Any, ...], Any] = {}  # what `once` remembers
+        self.asked = measuring.asked(study)
+        self._outside: dict[
+            str, Callable[[], str | None]
+        ] = {}  # address -> says what it lacks from outside, if anything
+        self.targets = {name: self.table(name) for name in study.tables}
+        self.targets |= {name: self.figure(name) for name in study.figures}
+        code.present().keep()
+
+    def table(self, name: str) -> Artefact:
+        """A table of the configuration."""
+        return self._target("table", name, self.study.tables[name])
+
+    def figure(self, name: str) -> Artefact:
+        """A figure of the configuration."""
+        return self._target("figure", name, self.study.figures[name])
+
+    def _target(self, stage: str, name: str, spec: Any) -> Artefact:
+        inputs, said = spec.needs(self)
+        params = {"name": name, "spec": spec.plain(), **said}
+        return self.add(Artefact(stage, name, params, inputs, f"{name}: {spec.title}"))
+
+    def add(self, artefact: Artefact, missing: Callable[[], str | None] | None = None) -> Artefact:
+        """The artefact with this recipe; the first words given to a recipe, `about`, stay.
+
+        `missing()` says what it needs from outside (raw files, weights) and lacks, with the remedy, or None.
+        """
+        if missing:
+            self._outside[artefact.address] = missing
+        return self.artefacts.setdefault(artefact.address, artefact)
+
+    @once
+    def plain(self, section: str, name: str) -> Params:
+        """An entry of a section of the configuration, as recipe parameters."""
+        plain: Params = getattr(self.study, section)[name].plain()
+        return plain
+
+    @once
+    def facts(self, name: str) -> Facts:
+        """What is known of a dataset before it is made: shape, sizes of classes, digests of its raw files."""
+        facts: Facts = self.study.datasets[name].facts()
+        return facts
 
     def at(self, address: str) -> Artefact:
         """The artefact at an address; KeyError with one sentence if the configuration does not lead to it."""
@@ -23,10 +105,10 @@ class Plan(Chain):
             raise KeyError(f"no table or figure of this configuration needs an artefact '{address}'") from None
 
     def ancestors(self, targets: list[str]) -> list[Artefact]:
-        """Everything that the named targets are made of, each once, in an order in which it can be built."""
+        """Everything that targets (names or addresses) are made of, each once, in an order in which it can be built."""
         found: dict[str, Artefact] = {}
         for name in targets:
-            for artefact in self.targets[name].ancestors():
+            for artefact in (self.targets.get(name) or self.at(name)).ancestors():
                 found.setdefault(artefact.address, artefact)
         return list(found.values())
 
@@ -41,91 +123,3 @@ class Plan(Chain):
         files = [file for spec in study.datasets.values() for file in spec.files()]
         holders = [*study.models.values(), *study.embeddings.values()]
         return files + [holder.weights.file for holder in holders if getattr(holder, "weights", None) is not None]
-
-    def measures(self, name: str, scale: float, seed: int) -> Artefact:
-        """All measures of an experiment at a scale: before, after each arm, and retrieved."""
-        experiment = self.study.experiments[name]
-        evaluation = experiment.evaluation
-        arms, inputs = self._judged(name, (scale,), seed)
-        samples, dataset = inputs["samples"], inputs["dataset"]
-        if experiment.evaluator is not None:
-            inputs["evaluator"] = self.classifier(experiment.evaluator, seed)
-        for space in evaluation.spaces:
-            for part in ("train", "held_out"):
-                inputs[f"seen/{space}/{part}"] = real = self.features(dataset, space, part)
-                inputs[f"statistics/{space}/{part}"] = self.statistics(real)
-            inputs[f"seen/{space}/before"] = self.features(samples, space, "samples")
-            for arm in experiment.arms:
-                after = inputs[f"postprocessed/{arm.name}"]
-                inputs[f"seen/{space}/{arm.name}"] = self.features(after, space, "samples")
-        said = ("blocks", "manifold_k", "manifold_n", "copy_quantile", "per_class", "spaces")
-        params = {"arms": arms, **{key: getattr(evaluation, key) for key in said}, "seed": seed}
-        about = f"{name}: measures, scale {shown(scale)}, seed {seed}"
-        return self._add("measures", samples.label, params, inputs, about)
-
-    def point_measures(self, name: str, seed: int) -> Artefact:
-        """All measures of an experiment that the closed form judges: every scale, before, after and retrieved."""
-        evaluation = self.study.experiments[name].evaluation
-        arms, inputs = self._judged(name, tuple(evaluation.scales), seed)
-        params = {"arms": arms, "manifold_k": evaluation.manifold_k, "seed": seed}
-        about = f"{name}: measures, seed {seed}"
-        return self._add("point_measures", inputs["samples"].label, params, inputs, about)
-
-    def _judged(self, name: str, scales: tuple[float, ...], seed: int) -> tuple[list[dict], dict[str, Artefact]]:
-        """The arms of an experiment as recipe parameters; generations before and after, real data, arms' spaces."""
-        experiment = self.study.experiments[name]
-        samples = self.evaluated(name, scales, seed)
-        dataset = self.dataset(self.study.models[experiment.model].dataset)
-        arms, inputs = [], {"samples": samples, "dataset": dataset}
-        for arm in experiment.arms:
-            embedding, needs = self._space(arm.space, seed, samples, dataset, f"/{arm.name}")
-            arms.append({"name": arm.name, "embedding": embedding, "k": arm.k, "search": arm.search.plain()})
-            inputs[f"postprocessed/{arm.name}"] = self.postprocessed(name, arm, scales, seed)
-            inputs |= needs
-        return arms, inputs
-
-    def cost(self, name: str, arm: Arm, scale: float, batches: list[int], seed: int) -> Artefact:
-        """What generations of an experiment, and their postprocessing by an arm, cost by batch size."""
-        samples, flow = self.evaluated(name, (scale,), seed), self.postprocessor(name, arm, scale, seed)
-        solver = self.study.postprocessors[arm.postprocessor].solver
-        params = {
-            "batches": batches,
-            "scale": scale,
-            **{key: samples.params[key] for key in ("guidance", "sampler", "classes", "seed")},
-            "solver": solver.plain(),
-        }
-        inputs = samples.inputs | {"postprocessor": flow}
-        label = f"{samples.label}-{flow.inputs['neighbours'].label}"
-        return self._add("cost", label, params, inputs, f"{name}: cost, {arm.name}, scale {shown(scale)}, seed {seed}")
-
-    def paths(self, name: str, seed: int) -> Artefact:
-        """Trajectories of all runs of an entry of `paths`."""
-        spec = self.study.paths[name]
-        used = {run.eps for run in spec.runs.values()}
-        used |= {run.guidance.classifier for run in spec.runs.values() if hasattr(run.guidance, "classifier")}
-        inputs = {"dataset": self.dataset(spec.dataset)}
-        for role, part in spec.parts.items():
-            if role in used:
-                model = part in self.study.models
-                inputs[f"part/{role}"] = self.denoiser(part, seed) if model else self.classifier(part, seed)
-        params = {
-            "process": self._plain("processes", spec.process),
-            "sampler": spec.sampler.plain(),
-            "runs": [{"name": key, **run.plain()} for key, run in spec.runs.items()],
-            "n": spec.n,
-            "shape": list(self._facts(spec.dataset).shape),
-            "classes": self._facts(spec.dataset).classes,
-            "seed": seed,
-        }
-        label = f"{self.study.datasets[spec.dataset].kind}-{len(spec.runs)}runs-s{seed}"
-        return self._add("paths", label, params, inputs, f"paths {name}, seed {seed}")
-
-    def _table(self, name: str) -> Artefact:
-        table = self.study.tables[name]
-        inputs, said = table.needs(self)
-        return self._add("table", name, {"name": name, "spec": table.plain(), **said}, inputs, f"table {name}")
-
-    def _figure(self, name: str) -> Artefact:
-        figure = self.study.figures[name]
-        inputs, said = figure.needs(self)
-        return self._add("figure", name, {"name": name, "spec": figure.plain(), **said}, inputs, f"figure {name}")

@@ -1,29 +1,34 @@
 """Recipes and addresses: an artefact is known by the SHA-256 of how it is made."""
 
 import hashlib
-import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from guidance_study.config.facts import Facts
 from guidance_study.config.stages import STAGES, Stage
+from guidance_study.plan import code
+from guidance_study.support.params import Params
+from guidance_study.support.text import canonical, shown
 
 KEY_LENGTH = 16  # hexadecimal digits of the key that stand in an address; the manifest holds the whole recipe
 
 
-def canonical(value) -> str:
-    """Canonical JSON of plain types: sorted keys, no spaces; NaN and infinity are errors."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
-
-
-def recipe_key(recipe: dict) -> str:
+def recipe_key(recipe: Params) -> str:
     """The SHA-256 of a recipe's canonical JSON, shortened to KEY_LENGTH digits."""
     return hashlib.sha256(canonical(recipe).encode()).hexdigest()[:KEY_LENGTH]
 
 
-def shown(scale: float) -> str:
-    """A scale in names and tables: short, and different for different scales."""
-    return f"{scale:g}" if float(f"{scale:g}") == scale else repr(scale)
+def listed(scales: Collection[float]) -> str:
+    """Scales in addresses: 1-2-3, or how many where they are more than five."""
+    return "-".join(map(shown, scales)) if len(scales) <= 5 else f"{len(scales)}scales"
+
+
+def at_scales(scales: Collection[float]) -> str:
+    """Scales in sentences: at scale 2.5; at scales 1, 2, 3; at 13 scales from 1 to 7."""
+    if len(scales) > 5:
+        return f"at {len(scales)} scales from {shown(min(scales))} to {shown(max(scales))}"
+    return f"at scale{'s' if len(scales) > 1 else ''} {', '.join(map(shown, scales))}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,24 +36,27 @@ class Artefact:
     """One node of the plan: a stage, its validated parameters, and the artefacts it is made from.
 
     `label` is the readable part of the address; it follows from the recipe, so that one recipe has one address.
-    `about` says, for people, where in the study it is used first.
+    `about` says in a person's words what it is, by where in the study it is used first; `facts`
+    what is known of a dataset's arrays.
     """
 
     stage: str
     label: str
-    params: dict
+    params: Params
     inputs: dict[str, "Artefact"] = field(default_factory=dict)
     about: str = ""
+    facts: Facts | None = None
 
     @property
     def spec(self) -> Stage:
         return STAGES[self.stage]
 
     @cached_property
-    def recipe(self) -> dict:
-        """{stage, version, params, inputs}: what the key is the digest of, and what the manifest keeps."""
+    def recipe(self) -> Params:
+        """{stage, code, params, inputs}: what the key is the digest of, and what the manifest keeps."""
         inputs = {role: artefact.address for role, artefact in self.inputs.items()}
-        return {"stage": self.stage, "version": self.spec.version, "params": self.params, "inputs": inputs}
+        revisions = code.present().revisions(self.stage, self.params)
+        return {"stage": self.stage, "code": revisions, "params": self.params, "inputs": inputs}
 
     @cached_property
     def key(self) -> str:

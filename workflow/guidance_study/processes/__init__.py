@@ -1,18 +1,46 @@
-"""Noise processes: one file each, built from the plain dict that a recipe holds.
+"""Noise processes: one file each. The Spec of a kind is the process itself; what it computes imports torch when called.
 
-A process offers `times(draw, batch)`, noise levels to train at; `denoiser(network)`, what the network means as a model
-m(x, t, label) that guidance can wrap; `loss(m, x0, label, t, noise)`; and `sample(m, x, label, **sampler)`, x
-from N(0, I). The modules that implement them are imported when one is built.
+A denoiser is m(x, t, label): x (N, *shape), t (N,) the process's own time, label (N,) int64 or None. How it is sampled
+stands in `samplers`, one file a kind.
 """
 
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import TYPE_CHECKING, ClassVar
 
-def build(params: dict):
-    """The process that a recipe's parameters describe: `kind` and the keyword arguments of its class."""
-    fields = {name: value for name, value in params.items() if name != "kind"}
-    if params["kind"] == "ddpm":
-        from guidance_study.processes.ddpm import DDPM as Process
-    elif params["kind"] == "edm":
-        from guidance_study.processes.edm import EDM as Process
-    else:
-        from guidance_study.processes.rectified_flow import RectifiedFlow as Process
-    return Process(**fields)
+from guidance_study.config.seams import Kind
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
+Denoiser = Callable[..., "Tensor"]
+
+
+class Process(Kind):
+    """How data become noise, and what a network learns of it: an entry of `processes`."""
+
+    sampler: ClassVar[str]  # kind of its usual sampler, where none is named
+    discrete: ClassVar[bool] = (
+        False  # eps(x, t, label) at whole steps t of `abar`, as noisy classifiers and trajectories need
+    )
+    told: ClassVar[bool] = False  # its loss hands on what a network is told of augmentations
+
+    def check(self, at: str) -> None:
+        """Raise ValueError, one sentence, if the values of the configuration key `at` do not fit one another."""
+
+    @abstractmethod
+    def times(self, draw: "np.random.Generator", batch: int) -> "np.ndarray":
+        """Times to train at, (batch,)."""
+
+    @abstractmethod
+    def denoiser(self, network) -> Denoiser:
+        """What a network(x, time, label) means as m(x, t, label), which guidance can wrap."""
+
+    @abstractmethod
+    def loss(self, m: Denoiser, x0: "Tensor", label: "Tensor | None", t: "Tensor", noise: "Tensor") -> "Tensor":
+        """The training loss of m for data x0 (N, *shape) at times t (N,) with noise from N(0, I); a scalar."""
+
+    @abstractmethod
+    def sigma(self, t: float) -> float:
+        """The noise level at a time: standard deviation of the noise in x over the data's factor in it; 0 for data."""

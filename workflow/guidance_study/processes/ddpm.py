@@ -1,57 +1,101 @@
-"""Denoising diffusion (Ho et al. 2020; paper, Eqs. 1-3), sampled by DDIM (Song et al. 2021) or ancestrally.
+"""Denoising diffusion (Ho et al. 2020; paper, Eqs. 1-3).
 
-A denoiser is eps(x, t, label): x (N, *shape), t (N,) int64 diffusion step in [0, T), label (N,) int64 or None.
+A denoiser is eps(x, t, label), t (N,) int64 diffusion step in [0, T).
 """
 
-from collections import deque
-from collections.abc import Callable, Iterator
+import math
+from functools import cached_property
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-import numpy as np
-import torch
-from torch import Tensor
+from pydantic import Field
 
-Denoiser = Callable[[Tensor, Tensor, Tensor | None], Tensor]
+from guidance_study.config.base import PositiveInt
+from guidance_study.processes import Denoiser, Process
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
+SMALLEST_ABAR = 1e-8  # below it, x_0 is noise divided by next to nothing
 
 
-class DDPM:
-    """q(x_t | x_0) = N(sqrt(abar_t) x_0, (1 - abar_t) I) with linear betas."""
+class DDPM(Process):
+    """Denoising diffusion (paper, Eqs. 1-3) with linear betas."""
 
-    def __init__(self, steps: int = 1000, beta_start: float = 1e-4, beta_end: float = 0.02,
-                 prediction: str = "eps"):  # fmt: skip
-        self.steps = steps
-        self.prediction = prediction
-        betas = torch.linspace(beta_start, beta_end, steps, dtype=torch.float64)
-        self.abar = torch.cumprod(1 - betas, 0)  # (T,) float64
-        self._on: dict = {}  # (device, dtype) -> the two square roots, so that a step copies nothing
+    renamed: ClassVar = {"steps": "timesteps"}
 
-    @staticmethod
-    def of(params: dict) -> "DDPM":
-        """The process that a recipe's parameters describe, where it can be no other: `kind` and the arguments."""
-        return DDPM(**{name: value for name, value in params.items() if name != "kind"})
+    kind: Literal["ddpm"]
+    timesteps: PositiveInt = Field(1000, description="diffusion steps T (our guess: DDPM's own)")
+    beta_start: float = Field(1e-4, gt=0, lt=1, description="first beta (our guess: DDPM's own)")
+    beta_end: float = Field(0.02, gt=0, lt=1, description="last beta (our guess: DDPM's own)")
+    prediction: Literal["eps", "v"] = Field(
+        "eps",
+        description="what the network's output means; the loss is Eq. 2's on eps in both cases (our guess)",
+    )
+    sampler: ClassVar[str] = "ddim"
+    discrete: ClassVar[bool] = True
 
-    def times(self, draw: np.random.Generator, batch: int) -> np.ndarray:
+    def check(self, at: str) -> None:
+        """Betas rise, and some signal is left at the end."""
+        if self.beta_end <= self.beta_start:
+            raise ValueError(
+                f"configuration key '{at}.beta_end' has the value {self.beta_end}: it must be above beta_start,"
+                f" {self.beta_start}"
+            )
+        rise = (self.beta_end - self.beta_start) / max(self.timesteps - 1, 1)
+        left = math.prod(1 - (self.beta_start + i * rise) for i in range(self.timesteps))
+        if left < SMALLEST_ABAR:
+            raise ValueError(
+                f"configuration key '{at}.beta_end' has the value {self.beta_end}: with {self.timesteps} timesteps the"
+                f" signal"
+                f" left at the end, abar = {left:.1e}, must be at least {SMALLEST_ABAR:.0e}"
+            )
+
+    @cached_property
+    def abar(self) -> "Tensor":
+        """abar_t of q(x_t | x_0) = N(sqrt(abar_t) x_0, (1 - abar_t) I), (T,) float64."""
+        import torch
+
+        betas = torch.linspace(self.beta_start, self.beta_end, self.timesteps, dtype=torch.float64)
+        return torch.cumprod(1 - betas, 0)
+
+    def signal(self, t: float) -> float:
+        """abar_t of one step; 1 for the data, which stand at t = -1."""
+        return float(self.abar[int(t)]) if t >= 0 else 1.0
+
+    def sigma(self, t: float) -> float:
+        """sqrt((1 - abar_t) / abar_t)."""
+        abar = self.signal(t)
+        return ((1 - abar) / abar) ** 0.5
+
+    def times(self, draw: "np.random.Generator", batch: int) -> "np.ndarray":
         """Diffusion steps to train at, uniform in [0, T), (batch,) int64."""
-        return draw.integers(self.steps, size=batch)
+        return draw.integers(self.timesteps, size=batch)
 
-    def time(self, t: Tensor) -> Tensor:
+    def time(self, t: "Tensor") -> "Tensor":
         """The network's time of a diffusion step: (N,) float32 in [0, 1000), whatever T is."""
-        return t.to(torch.float32) * (1000 / self.steps)
+        return t.float() * (1000 / self.timesteps)
 
-    def _roots(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    @cached_property
+    def _on(self) -> dict:
+        """(device, dtype) -> sqrt(abar) and sqrt(1 - abar), so that a step copies nothing."""
+        return {}
+
+    def _roots(self, x: "Tensor") -> "tuple[Tensor, Tensor]":
         where = (x.device, x.dtype)
         if where not in self._on:
             self._on[where] = (self.abar.sqrt().to(x), (1 - self.abar).sqrt().to(x))
         return self._on[where]
 
-    def sqrt_abar(self, t: Tensor, x: Tensor) -> Tensor:
+    def sqrt_abar(self, t: "Tensor", x: "Tensor") -> "Tensor":
         """sqrt(abar_t), shaped to multiply x."""
         return self._roots(x)[0][t].reshape(-1, *[1] * (x.ndim - 1))
 
-    def sqrt_one_minus_abar(self, t: Tensor, x: Tensor) -> Tensor:
+    def sqrt_one_minus_abar(self, t: "Tensor", x: "Tensor") -> "Tensor":
         """sqrt(1 - abar_t), shaped to multiply x."""
         return self._roots(x)[1][t].reshape(-1, *[1] * (x.ndim - 1))
 
-    def noised(self, x0: Tensor, t: Tensor, noise: Tensor) -> Tensor:
+    def noised(self, x0: "Tensor", t: "Tensor", noise: "Tensor") -> "Tensor":
         """x_t = sqrt(abar_t) x_0 + sqrt(1 - abar_t) eps."""
         return self.sqrt_abar(t, x0) * x0 + self.sqrt_one_minus_abar(t, x0) * noise
 
@@ -67,54 +111,8 @@ class DDPM:
 
         return eps
 
-    def loss(self, eps: Denoiser, x0: Tensor, label: Tensor | None, t: Tensor, noise: Tensor) -> Tensor:
+    def loss(self, eps: Denoiser, x0: "Tensor", label: "Tensor | None", t: "Tensor", noise: "Tensor") -> "Tensor":
         """Eq. (2): the mean of |eps - eps(x_t, t, c)|^2 over samples and coordinates; a scalar."""
-        return torch.nn.functional.mse_loss(eps(self.noised(x0, t, noise), t, label), noise)
+        from torch.nn.functional import mse_loss
 
-    def grid(self, steps: int) -> list[int]:
-        """`steps` diffusion steps from T - 1 down to 0, evenly spaced."""
-        if not 1 <= steps <= self.steps:
-            raise ValueError(f"sampler steps {steps} must be between 1 and the process's {self.steps}")
-        if steps == 1:
-            return [self.steps - 1]
-        return [round((self.steps - 1) * (1 - i / (steps - 1))) for i in range(steps)]
-
-    def path(
-        self,
-        eps: Denoiser,
-        x: Tensor,
-        label: Tensor | None,
-        *,
-        kind: str = "ddim",
-        steps: int = 50,
-        clip: bool = False,
-        noise: Callable[[int], Tensor] | None = None,
-    ) -> Iterator[tuple[int, Tensor]]:
-        """The reverse trajectory from x ~ N(0, I): (diffusion step reached, x), ending with (-1, x_0).
-
-        DDIM (eta = 0), or `kind` 'ancestral': eta = 1 with fresh `noise(i)` at the i-th step, which for steps = T is
-        DDPM's own sampler. `clip` keeps the predicted x_0 in [-1, 1]. One call of `eps` a step.
-        """
-        grid = self.grid(steps)
-        for i, t in enumerate(grid):
-            abar = float(self.abar[t])
-            before = float(self.abar[grid[i + 1]]) if i + 1 < len(grid) else 1.0
-            predicted = eps(x, torch.full((len(x),), t, device=x.device), label)
-            x0 = (x - (1 - abar) ** 0.5 * predicted) / abar**0.5
-            if clip:
-                x0 = x0.clamp(-1, 1)
-                predicted = (x - abar**0.5 * x0) / (1 - abar) ** 0.5
-            variance = (1 - before) / (1 - abar) * (1 - abar / before) if kind == "ancestral" else 0.0
-            x = before**0.5 * x0 + max(1 - before - variance, 0.0) ** 0.5 * predicted
-            if variance > 0:
-                x = x + variance**0.5 * noise(i)
-            yield (grid[i + 1] if i + 1 < len(grid) else -1), x
-
-    def sample(self, eps: Denoiser, x: Tensor, label: Tensor | None, first: int = 0, **options) -> Tensor:
-        """The end of `path`: x_0. A step cannot fail, so the index of the `first` sample is not needed."""
-        return deque(self.path(eps, x, label, **options), maxlen=1)[0][1]
-
-
-def frame_times(params: dict) -> list[int]:
-    """The diffusion step of each recorded frame: the sampler's steps, then -1 for x_0."""
-    return [*DDPM.of(params["process"]).grid(params["sampler"]["steps"]), -1]
+        return mse_loss(eps(self.noised(x0, t, noise), t, label), noise)

@@ -17,6 +17,7 @@ import urllib.request
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Self
 
 from guidance_study.support.errors import StudyError
 from guidance_study.support.progress import log, track
@@ -70,7 +71,7 @@ class RawFile:
             return f"'{self.path}' has no pinned digest; run: python -m guidance_study pin {self.path}"
         return None
 
-    def placed(self) -> "RawFile":
+    def placed(self) -> Self:
         """The same file where this run keeps it: a job knows its digest, and the path from the environment."""
         places = json.loads(os.environ.get(PLACES, "{}"))
         return replace(self, path=Path(places.get(self.digest, self.path)), sha256=self.digest)

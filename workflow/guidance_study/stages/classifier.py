@@ -5,11 +5,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from guidance_study import networks
+from guidance_study.config import seams
 from guidance_study.execution.job import Job
-from guidance_study.metrics.labels import accuracy
+from guidance_study.metrics.accuracy import accuracy
 from guidance_study.networks.models import features, placed, predicted, save_weights, set_up
-from guidance_study.processes.ddpm import DDPM
 from guidance_study.support.randomness import generator, torch_seed
 from guidance_study.training.loop import fit
 
@@ -17,33 +16,32 @@ from guidance_study.training.loop import fit
 def make(job: Job) -> None:
     """Files: weights.safetensors (EMA), losses.npy (steps,) float32. A clean one's manifest has its accuracy."""
     params, device = job.params, set_up()
-    process = DDPM.of(params["process"]) if params["process"] else None
+    process = seams.parse("processes", params["process"]) if params["process"] else None
     purpose = f"train/classifier/{'noisy' if process else 'clean'}"
+    spec = seams.parse("networks", params["network"])
     with torch_seed(params["seed"], purpose + "/weights"):
-        network = networks.build_classifier(
-            params["network"], tuple(params["shape"]), params["classes"], process is not None
-        )
+        network = spec.build(tuple(params["shape"]), params["classes"], process is not None)
     network = placed(network)
     folder = job.inputs["dataset"].path
     data = torch.from_numpy(np.load(folder / "train.npy")).to(device)
     labels = torch.from_numpy(np.load(folder / "train_labels.npy")).to(device)
 
     def draws(step: int) -> tuple[Tensor, ...]:
-        draw, batch = generator(params["seed"], purpose, step), params["training"]["batch"]
+        draw, batch = generator(params["seed"], purpose, step), params["training"]["batch_size"]
         drawn = [draw.integers(len(data), size=batch)]
         if process is not None:
             drawn += [process.times(draw, batch), draw.standard_normal((batch, *data.shape[1:]), dtype=np.float32)]
         return tuple(map(torch.from_numpy, drawn))
 
     def loss(rows: Tensor, t: Tensor | None = None, noise: Tensor | None = None) -> Tensor:
-        if t is None:
+        if process is None or t is None or noise is None:
             return cross_entropy(network(data[rows]), labels[rows])
         return cross_entropy(network(process.noised(data[rows], t, noise), process.time(t)), labels[rows])
 
     state, losses = fit(
         network, draws, loss, params["training"], seed=params["seed"], purpose=purpose, checkpoints=job.checkpoints
     )
-    save_weights(state, job.out / "weights.safetensors")
+    save_weights(state, job, "classifier")
     np.save(job.out / "losses.npy", losses.numpy())
     if process is None:
         network.load_state_dict(state)

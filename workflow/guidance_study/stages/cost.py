@@ -6,17 +6,18 @@ The one artefact whose content is a measurement of the machine: two runs differ.
 import json
 import time
 from collections.abc import Callable
+from functools import partial
 
 import torch
 
-from guidance_study.config import seams
 from guidance_study.execution.job import Job
 from guidance_study.execution.jobs import forget_peak, peak_memory
-from guidance_study.networks.models import load_classifier, set_up
-from guidance_study.processes.rectified_flow import solve
-from guidance_study.stages.postprocessed import load_velocity
-from guidance_study.stages.samples import generate, load_denoiser
+from guidance_study.networks.models import load_flow, set_up
+from guidance_study.processes.rectified_flow import velocity
+from guidance_study.processes.samplers.dopri5 import solve
+from guidance_study.stages.samples import Generator
 from guidance_study.support.progress import log
+from guidance_study.support.randomness import Draws
 
 
 def measured(work: Callable[[], tuple[torch.Tensor, int]], device: torch.device) -> tuple[torch.Tensor, dict]:
@@ -37,21 +38,15 @@ def make(job: Job) -> None:
     postprocessing network alone adds.
     """
     params, device = job.params, set_up()
-    source = job.inputs["denoiser"]
-    denoiser, process = load_denoiser(source)
-    classifier = load_classifier(job.inputs["classifier"]) if "classifier" in job.inputs else None
-    guidance, shape = seams.parse("guidance", params["guidance"]), tuple(source.params["shape"])
-    told = {"null": source.params["rows"] - 1, "scale": params["scale"], "classifier": classifier, "device": device}
-    rows, starts = [], {}
+    generator, rows, starts = Generator.of(job), [], {}
 
     for batch in params["batches"]:
         log(f"base, batch {batch}")
-        drawn = params | {"purpose": "cost"}
-        sample = lambda n=batch, p=drawn: generate(denoiser, process, guidance, p, shape, 0, n, **told)  # noqa: E731
-        starts[batch], cost = measured(sample, device)
+        draws = Draws(params["seed"], "cost", 0, batch)
+        starts[batch], cost = measured(partial(generator.generate, draws, params["scale"], device), device)
         rows.append({"what": "base", "batch": batch, **cost})
     before = _peak(device, now=True)
-    flow, solver = load_velocity(job.inputs["postprocessor"]), params["solver"]
+    flow, solver = velocity(*load_flow(job.inputs["postprocessor"])), params["solver"]
     loaded = _peak(device, now=True) - before
     for batch, start in starts.items():
         log(f"postprocessing, batch {batch}")

@@ -26,7 +26,7 @@ def save(path: Path, array: np.ndarray | Blocks) -> None:
     with path.open("wb") as out:
         np.lib.format.write_array_header_1_0(out, header)
         for block in array.blocks:
-            out.write(np.ascontiguousarray(block, dtype="<f4"))
+            out.write(np.ascontiguousarray(block, dtype="<f4").data)
             rows += len(block)
     if rows != len(array):
         raise ValueError(f"{rows} rows came for '{path.name}', announced were {len(array)}")

@@ -2,17 +2,17 @@
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from guidance_study import networks, processes
+from guidance_study.config import seams
 from guidance_study.config.weights import Weights
 from guidance_study.embeddings.pretrained import filled, read
 from guidance_study.execution.job import Job
+from guidance_study.networks import Network
 from guidance_study.networks.models import placed, save_weights, set_up
-from guidance_study.networks.song_unet import drop_filters
-from guidance_study.processes import augment
 from guidance_study.support.errors import StudyError
 from guidance_study.support.randomness import generator, torch_seed
+from guidance_study.training import augment
 from guidance_study.training.loop import fit
 
 PURPOSE = "train/denoiser"
@@ -23,32 +23,32 @@ def make(job: Job) -> None:
     """Files: weights.safetensors (EMA), losses.npy (steps,) float32, empty where the weights came from outside."""
     params = job.params
     set_up()
+    spec = seams.parse("networks", params["network"])
     with torch_seed(params["seed"], PURPOSE + "/weights"):
-        network = networks.build(params["network"], tuple(params["shape"]), params["rows"])
+        network = spec.build(tuple(params["shape"]), params["class_rows"])
     if params["weights"] is not None:
-        state, losses = loaded(network, Weights(**params["weights"])), torch.zeros(0)
+        state, losses = loaded(spec, network, Weights(**params["weights"])), torch.zeros(0)
     else:
         state, losses = train(job, placed(network))
-    save_weights(state, job.out / "weights.safetensors")
+    save_weights(state, job, "denoiser")
     np.save(job.out / "losses.npy", losses.numpy())
     job.facts["parameters"] = sum(p.numel() for p in network.parameters())
 
 
-def loaded(network, weights: Weights) -> dict[str, Tensor]:
+def loaded(spec: Network, network: nn.Module, weights: Weights) -> dict[str, Tensor]:
     """A state dict for the network from a safetensors file from outside. Raises StudyError if it is for another one."""
     path = weights.file.verified()
-    state = read(path)
     try:
-        drop_filters(network, state)  # constants of EDM's release; other networks have none
+        state = spec.adapted(read(path))
     except ValueError as error:
         raise StudyError(f"'{path}' holds no weights of {type(network).__name__}: {error}") from None
     return filled(network, state, path, type(network).__name__).state_dict()
 
 
-def train(job: Job, network) -> tuple[dict[str, Tensor], Tensor]:
+def train(job: Job, network: nn.Module) -> tuple[dict[str, Tensor], Tensor]:
     """The EMA weights and the losses of Eq. (2), or of its kin in the process."""
     params, device = job.params, next(network.parameters()).device
-    process = processes.build(params["process"])
+    process = seams.parse("processes", params["process"])
     model = process.denoiser(network)
     images = np.load(job.inputs["dataset"].path / "train.npy", mmap_mode="r")
     resident = torch.from_numpy(np.array(images)).to(device) if images.nbytes <= RESIDENT else None
@@ -56,7 +56,7 @@ def train(job: Job, network) -> tuple[dict[str, Tensor], Tensor]:
     dropped = params["class_dropout"] is not None
 
     def draws(step: int) -> tuple[Tensor, ...]:
-        draw, batch = generator(params["seed"], PURPOSE, step), params["training"]["batch"]
+        draw, batch = generator(params["seed"], PURPOSE, step), params["training"]["batch_size"]
         rows, t = draw.integers(len(images), size=batch), process.times(draw, batch)
         noise = draw.standard_normal((batch, *images.shape[1:]), dtype=np.float32)
         free = draw.random(batch) < params["class_dropout"] if dropped else np.zeros(batch, dtype=bool)
@@ -70,10 +70,12 @@ def train(job: Job, network) -> tuple[dict[str, Tensor], Tensor]:
         x0 = chosen if resident is None else resident[chosen]
         if params["flip"]:
             x0 = torch.where(mirrored.reshape(-1, 1, 1, 1), x0.flip(-1), x0)
-        told = ()
+        told: tuple[Tensor, ...] = ()
         if params["augment"]:
             x0, told = augment.apply(x0, moves), (augment.told(moves),)
-        label = torch.where(free, params["rows"] - 1, labels[rows]) if dropped else None  # the last row: "no class"
+        label = (
+            torch.where(free, params["class_rows"] - 1, labels[rows]) if dropped else None
+        )  # the last row: "no class"
         return process.loss(model, x0, label, t, noise, *told)
 
     return fit(

@@ -1,146 +1,94 @@
-"""Stage `measures`: every metric of one experiment at one scale: before, after each arm, and the controls."""
+"""Stage `measures`: the metrics that tables ask for, of all sets of an experiment (at a scale) or of trajectories.
 
+One job computes all metrics of its sets, since reading the sets, their features and their neighbours costs more than
+most metrics do. Their list is part of the recipe, so that a new metric gives a new address. Its job then takes from
+finished artefacts that differ in this list alone the values of the metrics, with their code and parameters, that both
+have, and computes the others. A value follows from recipes and bytes that were verified, so that it is the same
+in both, to the last bit. An artefact for each metric would need no such copying, and a job for each metric.
+"""
+
+import contextlib
 import json
+from collections.abc import Callable, Iterator
+from typing import Any
 
-import numpy as np
-
-from guidance_study.config.experiments import EVALUATOR
 from guidance_study.execution.job import Job
-from guidance_study.metrics.frechet import Gaussian, frechet_distance
-from guidance_study.metrics.kernel import kernel_distance
-from guidance_study.metrics.labels import accuracy
-from guidance_study.metrics.manifold import copy_threshold, near_copies, prdc
-from guidance_study.neighbours.retrieval import Space, retrieved
+from guidance_study.metrics import Metric
+from guidance_study.metrics.sets import images, points, trajectories
+from guidance_study.store.artefacts import DamagedArtefact, Store
 from guidance_study.support.progress import log
+from guidance_study.support.text import canonical
 
-PARTS = ("train", "held_out")  # of the real data
-
-
-class Evaluator:
-    """The evaluation classifier: features of real and generated images, and the classes that it sees."""
-
-    name, kernel = EVALUATOR, False
-
-    def __init__(self, job: Job, real: dict[str, np.ndarray]):
-        from guidance_study.networks.models import features, load_classifier, predicted, set_up
-
-        set_up()
-        self.network = load_classifier(job.inputs[EVALUATOR])
-        self._features, self._predicted = features, predicted
-        self.real = {part: features(self.network, images) for part, images in real.items()}
-        self.gaussian = {part: Gaussian.of(seen) for part, seen in self.real.items()}
-
-    def seen(self, images: np.ndarray, of: str) -> np.ndarray:
-        """Features (n, D) of images (n, *shape)."""
-        return self._features(self.network, images)
-
-    def guesses(self, seen: np.ndarray) -> np.ndarray:
-        """The classes (n,) of images from their features."""
-        return self._predicted(self.network, seen)
-
-
-class Pretrained:
-    """A pretrained network's space: the features of every set are artefacts, as are the real ones' statistics."""
-
-    kernel = True
-
-    def __init__(self, job: Job, name: str):
-        self.job, self.name = job, name
-        self.real = {part: self.seen(None, part) for part in PARTS}
-        self.gaussian = {}
-        for part in PARTS:
-            folder = job.inputs[f"statistics/{name}/{part}"].path
-            self.gaussian[part] = Gaussian(np.load(folder / "mean.npy"), np.load(folder / "covariance.npy"))
-
-    def seen(self, images, of: str) -> np.ndarray:
-        """Features (n, D) of the set `of`: before, an arm, or a part of the real data."""
-        return np.load(self.job.inputs[f"seen/{self.name}/{of}"].path / "features.npy", mmap_mode="r")
-
-
-class Judge:
-    """Real data, the spaces in which sets of images are compared, and the metrics of a set."""
-
-    def __init__(self, job: Job):
-        folder, self.params = job.inputs["dataset"].path, job.params
-        self.images = {part: np.load(folder / f"{part}.npy", mmap_mode="r") for part in PARTS}
-        self.labels = {part: np.load(folder / f"{part}_labels.npy") for part in PARTS}
-        self.spaces = [Evaluator(job, self.images)] if EVALUATOR in job.inputs else []
-        self.spaces += [Pretrained(job, name) for name in job.params["spaces"]]
-        self.pixels = self.images["train"].reshape(len(self.images["train"]), -1)
-        self.threshold = copy_threshold(self.pixels, job.params["copy_quantile"])
-        self.of_class: dict[tuple, Gaussian] = {}
-
-    def measure(self, images: np.ndarray, seen: dict[str, np.ndarray], labels: np.ndarray) -> list[dict]:
-        """[{metric, space, reference, label, value}] of a block: images (n, *shape), features by space, labels."""
-        copies = near_copies(np.asarray(images).reshape(len(images), -1), self.pixels, self.threshold)
-        rows = [("near_copies", None, "train", None, copies)]
-        for space in self.spaces:
-            mine = np.asarray(seen[space.name])
-            if space.name == EVALUATOR:
-                rows.append(("accuracy", EVALUATOR, None, None, accuracy(space.guesses(mine), labels)))
-            gaussian = Gaussian.of(mine)
-            for part in PARTS:
-                found = {"frechet": frechet_distance(gaussian, space.gaussian[part])}
-                if space.kernel:
-                    found["kid"] = kernel_distance(space.real[part], mine, self.params["seed"])
-                n = self.params["manifold_n"]
-                found |= prdc(_spread(space.real[part], n), _spread(mine, n), self.params["manifold_k"])
-                rows += [(metric, space.name, part, None, value) for metric, value in found.items()]
-                if self.params["per_class"]:
-                    rows += self._by_class(space, mine, labels, part)
-        names = ("metric", "space", "reference", "label", "value")
-        return [dict(zip(names, row, strict=True)) for row in rows]
-
-    def _by_class(self, space, mine: np.ndarray, labels: np.ndarray, part: str) -> list[tuple]:
-        found = []
-        for label in np.unique(labels):
-            key = space.name, part, label
-            if key not in self.of_class:  # the same for every set of images
-                self.of_class[key] = Gaussian.of(space.real[part][self.labels[part] == label])
-            distance = frechet_distance(Gaussian.of(mine[labels == label]), self.of_class[key])
-            found.append(("frechet", space.name, part, int(label), distance))
-        return found
-
-
-def _spread(features: np.ndarray, n: int) -> np.ndarray:
-    """At most n rows, evenly spread: a dataset's classes may stand one after the other."""
-    return np.asarray(features[np.linspace(0, len(features) - 1, min(n, len(features))).astype(np.int64)])
+SETS: dict[str, Callable[[Job], Any]] = {
+    "images": images.Sets,
+    "points": points.Sets,
+    "trajectories": trajectories.Sets,
+}
 
 
 def make(job: Job) -> None:
-    """File: measures.json, {"rows": [{state, arm, block, metric, space, reference, label, value}], ...}.
+    """File: measures.json, {"rows": [{state, arm, scale, block, metric, space, reference, label, value}], "n", "real"}.
 
-    `state` is real (held-out images in the generations' place), before, after or retrieval; `label` is a class, or null
-    for all.
+    `state` is real (held-out images, or fresh points, in the generations' place), before, after, retrieval, or targets:
+    what an arm's flow learns towards; null for trajectories, whose rows have a `run` too. `label` is a class, or null
+    for all; `n` is the size of a set and `real` that of the real ones.
     """
-    source = job.inputs["samples"].path
-    samples, labels = np.load(source / "samples.npy", mmap_mode="r"), np.load(source / "labels.npy")
-    judge = Judge(job)
-    blocks = np.array_split(np.arange(len(samples)), job.params["blocks"])
-    rows = []
-
-    def add(state: str, arm: str | None, images: np.ndarray, seen: dict[str, np.ndarray]) -> None:
-        log(f"measuring {state} {arm or ''}")
-        for b, block in enumerate(blocks):
-            part = slice(block[0], block[-1] + 1)
-            found = judge.measure(images[part], {name: f[part] for name, f in seen.items()}, labels[part])
-            rows.extend({"state": state, "arm": arm, "block": b} | row for row in found)
-
-    add("before", None, samples, {space.name: space.seen(samples, "before") for space in judge.spaces})
-    for arm in job.params["arms"]:
-        after = np.load(job.inputs[f"postprocessed/{arm['name']}"].path / "samples.npy", mmap_mode="r")
-        add("after", arm["name"], after, {space.name: space.seen(after, arm["name"]) for space in judge.spaces})
-        found, _ = Space(job, arm, f"/{arm['name']}").neighbours(samples, labels)
-        index = retrieved(found.index, job.params["seed"])
-        features = {space.name: space.real["train"][index] for space in judge.spaces}
-        add("retrieval", arm["name"], judge.images["train"][index], features)
-    held_out = {space.name: space.real["held_out"] for space in judge.spaces}
-    real = judge.measure(judge.images["held_out"], held_out, judge.labels["held_out"])
-    rows += [{"state": "real", "arm": None, "block": None} | row for row in real if row["reference"] != "held_out"]
-    result = {
-        "rows": rows,
-        "generations_per_block": len(blocks[0]),
-        "real": {part: len(images) for part, images in judge.images.items()},
-        "copy_threshold": judge.threshold,
-    }
+    asked = [Metric.of_recipe(recipe) for recipe in job.params["metrics"]]
+    found, sources = stored(job)
+    missing = [metric for metric in asked if metric.kind not in found]
+    for kind, address in sources.items():
+        log(f"{kind}: as measured for {address}")
+    sets = SETS[job.params["of"]](job)
+    found |= {metric.kind: [] for metric in missing}
+    for said, read in sets:
+        wanted = [metric for metric in missing if said["state"] in metric.states]
+        if not wanted:
+            continue
+        log(f"measuring {', '.join(m.kind for m in wanted)} of {', '.join(f'{k} {v}' for k, v in said.items() if v)}")
+        one = read()
+        for metric in wanted:
+            found[metric.kind] += [said | vars(row) for row in metric.measure(one, sets.real)]
+    result = {"rows": [row for metric in asked for row in found[metric.kind]], **sets.about}
     (job.out / "measures.json").write_text(json.dumps(result, indent=1) + "\n")
+    if sources:
+        job.facts["copied"] = sources
+
+
+def stored(job: Job) -> tuple[dict[str, list[dict]], dict[str, str]]:
+    """Rows of the asked metrics that finished artefacts have, by kind; and the addresses of these artefacts."""
+    wanted = {_said(recipe, job.code): recipe["kind"] for recipe in job.params["metrics"]}
+    rows, sources = {}, {}
+    for address, made, content in _alike(job):
+        for recipe in made["params"]["metrics"]:
+            kind = wanted.get(_said(recipe, made["code"]))
+            if kind and kind not in rows:
+                names = {column.name for column in Metric.of_recipe(recipe).columns}
+                rows[kind], sources[kind] = [row for row in content if row["metric"] in names], address
+    return rows, sources
+
+
+def _said(recipe: dict, code: dict[str, str]) -> str:
+    """What a metric's numbers follow from beside the sets: its parameters and its code."""
+    return canonical([recipe, code[f"metrics/{recipe['kind']}"]])
+
+
+def _shared(params: dict, code: dict[str, str]) -> tuple[dict, dict]:
+    """Parameters and code that all metrics share."""
+    return params | {"metrics": []}, {unit: code[unit] for unit in code if not unit.startswith("metrics/")}
+
+
+def _alike(job: Job) -> Iterator[tuple[str, dict, list[dict]]]:
+    """Address, recipe and rows of finished artefacts of the same bytes that differ in the metrics alone."""
+    folder = next(job.inputs[role].path for role in ("samples", "trajectories") if role in job.inputs)
+    label, store = folder.name.rsplit("-", 1)[0], Store(folder.parents[1])  # artefacts are called as what they measure
+    inputs = {role: "/".join(source.path.parts[-2:]) for role, source in job.inputs.items()}
+    read = {inputs[role]: source.content for role, source in job.inputs.items()}
+    for path in sorted((store.root / "measures").glob(f"{label}-*/manifest.json")):
+        address = f"measures/{path.parent.name}"
+        with contextlib.suppress(DamagedArtefact):
+            manifest = store.read(path)
+            recipe = manifest["recipe"]
+            same = _shared(recipe["params"], recipe.get("code", {})) == _shared(job.params, job.code)
+            if same and recipe["inputs"] == inputs and manifest["inputs"] == read:
+                content = json.loads((store.open(address) / "measures.json").read_text(encoding="utf-8"))
+                yield address, recipe, content["rows"]

@@ -14,7 +14,7 @@ def make(job: Job) -> None:
     space = Space(job, job.params)
     log(f"BLAS cores in use: {blas.cores_in_use()}")
     samples, labels = np.load(pool / "samples.npy", mmap_mode="r"), np.load(pool / "labels.npy")
-    found, facts = space.neighbours(samples, labels)
+    found = space.neighbours(samples, labels)
     np.save(job.out / "index.npy", found.index)
     np.save(job.out / "distance.npy", found.distance)
-    job.facts |= {"mean_distance": float(found.distance.mean()), **facts}
+    job.facts["mean_distance"] = float(found.distance.mean())

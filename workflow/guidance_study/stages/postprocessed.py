@@ -3,21 +3,13 @@
 import numpy as np
 import torch
 
-from guidance_study import networks
 from guidance_study.execution.devices import undivided
-from guidance_study.execution.job import Input, Job
+from guidance_study.execution.job import Job
 from guidance_study.execution.sharding import Work, rows
-from guidance_study.networks.models import batches, frozen, set_up, state_of
-from guidance_study.processes.rectified_flow import Velocity, solve, velocity
-from guidance_study.store.rows import shares
-
-
-def load_velocity(source: Input) -> Velocity:
-    """The v(z, s, label) of a `postprocessor` artefact."""
-    params, state = source.params, state_of(source)
-    scale = float(state.pop("output_scale"))
-    network = networks.build(params["network"], tuple(params["shape"]), params["rows"])
-    return velocity(frozen(network, state), scale)
+from guidance_study.networks.models import batches, load_flow, set_up
+from guidance_study.processes.rectified_flow import velocity
+from guidance_study.processes.samplers.dopri5 import solve
+from guidance_study.store.rows import scale_of
 
 
 def work(job: Job) -> Work:
@@ -25,14 +17,14 @@ def work(job: Job) -> Work:
     device, solver, source = set_up(), job.params["solver"], job.inputs["samples"]
     start = np.load(source.path / "samples.npy", mmap_mode="r")
     labels = np.load(source.path / "labels.npy")
-    of = shares(source.params["scales"], source.params["n"])
+    of = scale_of(source.params)
     units = [
         (int(mine[a]), int(mine[a]) + b - a, role)
         for scale, role in zip(source.params["scales"], job.params["flows"], strict=True)
         for mine in [np.flatnonzero(of == scale)]
         for a, b in batches(len(mine), solver["block"])
     ]
-    fields = {role: load_velocity(job.inputs[role]) for role in dict.fromkeys(job.params["flows"])}
+    fields = {role: velocity(*load_flow(job.inputs[role])) for role in dict.fromkeys(job.params["flows"])}
 
     def compute(first: int, last: int, role: str) -> tuple[np.ndarray, int]:
         block = torch.from_numpy(np.array(start[first:last])).to(device)

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from guidance_study import networks
+from guidance_study.config import seams
 from guidance_study.execution.job import Job
 from guidance_study.networks.models import placed, save_weights, set_up
 from guidance_study.processes import rectified_flow
@@ -34,14 +34,14 @@ def make(job: Job) -> None:
     index = np.load(job.inputs["neighbours"].path / "index.npy")[mine]
     scale = target_rms(start, real, index)
     with torch_seed(params["seed"], PURPOSE + "/weights"):
-        network = networks.build(params["network"], tuple(params["shape"]), params["rows"])
+        network = seams.parse("networks", params["network"]).build(tuple(params["shape"]), params["class_rows"])
     network = placed(network)
     velocity = rectified_flow.velocity(network, scale)
     start, real, index = (torch.from_numpy(a).to(device) for a in (start, real, index))
     labels = torch.from_numpy(np.load(pool.path / "labels.npy")[mine]).to(device)
 
     def draws(step: int) -> tuple[Tensor, ...]:
-        draw, batch = generator(params["seed"], PURPOSE, step), params["training"]["batch"]
+        draw, batch = generator(params["seed"], PURPOSE, step), params["training"]["batch_size"]
         rows, which = draw.integers(len(start), size=batch), draw.integers(index.shape[1], size=batch)
         return tuple(torch.from_numpy(a) for a in (rows, which, draw.random(batch, dtype=np.float32)))
 
@@ -51,6 +51,6 @@ def make(job: Job) -> None:
     state, losses = fit(
         network, draws, loss, params["training"], seed=params["seed"], purpose=PURPOSE, checkpoints=job.checkpoints
     )
-    save_weights(state | {"output_scale": torch.tensor(scale)}, job.out / "weights.safetensors")
+    save_weights(state | {"output_scale": torch.tensor(scale)}, job, "postprocessor")
     np.save(job.out / "losses.npy", losses.numpy())
     job.facts |= {"parameters": sum(p.numel() for p in network.parameters()), "target_rms": scale}

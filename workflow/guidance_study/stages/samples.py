@@ -1,64 +1,110 @@
 """Stage `samples`: guided generations, by Eq. (7) or Eq. (8), at one scale or an equal share of several."""
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
 import numpy as np
 import torch
+from torch import Tensor
 
-from guidance_study import networks, processes
 from guidance_study.config import seams
 from guidance_study.execution.devices import halving, undivided
 from guidance_study.execution.job import Input, Job
 from guidance_study.execution.sharding import Work, rows
-from guidance_study.networks.models import batches, frozen, load_classifier, set_up, state_of
+from guidance_study.guidance import BASE, Batch, Classifier, Guidance, Model
+from guidance_study.networks.models import batches, load_classifier, load_network, set_up
+from guidance_study.processes import Process
+from guidance_study.processes.samplers import Guided, Sampler, Step
 from guidance_study.store.rows import shares
 from guidance_study.support.errors import StudyError
-from guidance_study.support.randomness import normal
+from guidance_study.support.randomness import Draws
 
 
 class Counted:
-    """A guided model m(x, t, label) that counts its evaluations; one of both branches of Eq. (8) is one."""
+    """A guided model m(x, t, label, step) that counts its evaluations; one of both branches of Eq. (8) is one."""
 
-    def __init__(self, model):
+    def __init__(self, model: Guided):
         self.model, self.nfe = model, 0
 
-    def __call__(self, *arguments) -> torch.Tensor:
+    def __call__(self, x: Tensor, t: Tensor, label: Tensor | None, step: Step) -> Tensor:
         self.nfe += 1
-        return self.model(*arguments)
+        return self.model(x, t, label, step)
 
 
-def load_denoiser(source: Input):
-    """The model m(x, t, label) of a `denoiser` artefact, and its process."""
+def load_denoiser(source: Input) -> tuple[Model, Process]:
+    """The model of a `denoiser` artefact, and its process."""
     params = source.params
-    process = processes.build(params["process"])
-    network = networks.build(params["network"], tuple(params["shape"]), params["rows"])
-    return process.denoiser(frozen(network, state_of(source))), process
+    process = seams.parse("processes", params["process"])
+    return Model(process.denoiser(load_network(source)), null_label(params["class_rows"])), process
 
 
-def generate(denoiser, process, guidance, params: dict, shape: tuple[int, ...], first: int, last: int, *,
-             null: int, scale: float, classifier=None, device="cpu") -> tuple[torch.Tensor, int]:  # fmt: skip
-    """Samples first..last-1 (last - first, *shape) at one scale, and the evaluations that they took.
+def null_label(rows: int) -> int | None:
+    """The label of "no class", the last of a network's class rows; None where it has none."""
+    return rows - 1 if rows else None
 
-    They are the same whatever range they are asked for in; adaptive solvers have ranges that are fixed.
 
-    Sample i has class i mod `classes` and its own noise, equal for all scales and guidances of a purpose and seed.
-    """
-    purpose, seed = params["purpose"], params["seed"]
-    draw = lambda what: torch.from_numpy(normal(seed, f"{purpose}/{what}", first, last, shape)).to(device)  # noqa: E731
-    label = torch.arange(first, last, device=device) % params["classes"]
-    model = Counted(guidance.wrap(denoiser, scale, null=null, classifier=classifier, process=process))
-    with torch.no_grad():
-        noise = lambda i: draw(f"step{i}")  # noqa: E731
-        return process.sample(model, draw("x_T"), label, noise=noise, first=first, **params["sampler"]), model.nfe
+@dataclass(frozen=True)
+class Generator:
+    """What makes generations: a process, its sampler, a guidance rule, and the parts that it names, by role."""
+
+    process: Process
+    sampler: Sampler
+    guidance: Guidance
+    models: Mapping[str, Model]
+    classifiers: Mapping[str, Classifier]
+    shape: tuple[int, ...]
+    classes: int
+
+    @classmethod
+    def of(cls, job: Job) -> "Generator":
+        """That of a recipe with `guidance`, `sampler` and `classes`, its inputs loaded."""
+        guidance = seams.parse("guidance", job.params["guidance"])
+        model, process = load_denoiser(job.inputs[BASE])
+        roles = {role: section for role, section in guidance.roles.items() if role in job.inputs}
+        return cls(
+            process,
+            seams.parse("processes.samplers", job.params["sampler"]),
+            guidance,
+            {BASE: model} | {r: load_denoiser(job.inputs[r])[0] for r, section in roles.items() if section == "models"},
+            {r: load_classifier(job.inputs[r]) for r, section in roles.items() if section == "classifiers"},
+            tuple(job.inputs[BASE].params["shape"]),
+            job.params["classes"],
+        )
+
+    def generate(self, draws: Draws, scale: float, device="cpu", label: Tensor | None = None) -> tuple[Tensor, int]:
+        """The samples of `draws`, (last - first, *shape), at one scale, and the evaluations that they took.
+
+        They are the same whatever range they are asked for in; adaptive solvers have ranges that are fixed.
+
+        Sample i has class i mod `classes` where `label` (last - first,) says none, and its own noise, equal for all
+        scales and guidances of a purpose and seed.
+        """
+        label = (torch.arange(draws.first, draws.last) % self.classes if label is None else label).to(device)
+        batch = Batch(scale, self.process, self.models, draws, self.classes, self.classifiers)
+        with torch.no_grad():
+            model = Counted(self.guidance.start(batch))
+            start = draws.normal("x_T", self.shape).to(device)
+            return self.sampler.sample(self.process, model, start, label, draws), model.nfe
+
+
+def fitted(some: Callable[[int, int], Tensor], first: int, last: int, scale: float, block: int | None) -> Tensor:
+    """some(first, last), in parts where memory does not suffice and no solver's `block` forbids it; all finite."""
+    if block:
+        with undivided(f"a block of {block} samples", "sampler.block"):
+            found = some(first, last)
+    else:
+        found = halving(some, first, last)
+    if not torch.isfinite(found).all():
+        bad = int((~torch.isfinite(found)).flatten(1).any(1).nonzero()[0])
+        raise StudyError(f"sample {first + bad} at scale {scale:g} is not finite; train longer or clip x_0")
+    return found
 
 
 def work(job: Job) -> Work:
     """The generations, a batch or a solver's block at a time; no unit has two scales."""
     params, device = job.params, set_up()
-    source = job.inputs["denoiser"]
-    denoiser, process = load_denoiser(source)
-    classifier = load_classifier(job.inputs["classifier"]) if "classifier" in job.inputs else None
-    guidance = seams.parse("guidance", params["guidance"])
-    shape, of = tuple(source.params["shape"]), shares(params["scales"], params["n"])
-    block = params["sampler"].get("block")  # of an adaptive solver: part of the recipe, for it changes its steps
+    generator, of = Generator.of(job), shares(params["scales"], params["n"])
+    block = generator.sampler.together
     units = [
         (start + a, start + b, scale)
         for scale in params["scales"]
@@ -69,25 +115,14 @@ def work(job: Job) -> Work:
     def compute(first: int, last: int, scale: float) -> tuple[np.ndarray, int]:
         nfe = 0
 
-        def some(a: int, b: int) -> torch.Tensor:
+        def some(a: int, b: int) -> Tensor:
             nonlocal nfe
-            part, nfe = generate(
-                denoiser, process, guidance, params, shape, a, b,
-                null=source.params["rows"] - 1, scale=scale, classifier=classifier, device=device,
-            )  # fmt: skip
+            part, nfe = generator.generate(Draws(params["seed"], params["purpose"], a, b), scale, device)
             return part.cpu()
 
-        if block:
-            with undivided(f"a block of {block} samples", "sampler.block"):
-                found = some(first, last)
-        else:
-            found = halving(some, first, last)
-        if not torch.isfinite(found).all():
-            bad = int((~torch.isfinite(found)).flatten(1).any(1).nonzero()[0])
-            raise StudyError(f"sample {first + bad} at scale {scale:g} is not finite; train longer or clip x_0")
-        return found.numpy(), nfe
+        return fitted(some, first, last, scale, block).numpy(), nfe
 
-    return Work("samples.npy", (params["n"], *shape), units, compute)
+    return Work("samples.npy", (params["n"], *generator.shape), units, compute)
 
 
 def make(job: Job) -> None:
@@ -95,4 +130,5 @@ def make(job: Job) -> None:
     params = job.params
     nfe = rows(job, work)
     np.save(job.out / "labels.npy", np.arange(params["n"]) % params["classes"])
-    job.facts["nfe"] = nfe if "block" in params["sampler"] else nfe[0]
+    adaptive = seams.parse("processes.samplers", params["sampler"]).together
+    job.facts["nfe"] = nfe if adaptive else nfe[0]

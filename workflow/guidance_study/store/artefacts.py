@@ -15,12 +15,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from guidance_study.config.stages import STAGES
-from guidance_study.plan.recipes import canonical, recipe_key
+from guidance_study.plan.recipes import recipe_key
 from guidance_study.support.errors import StudyError
+from guidance_study.support.text import canonical
 from guidance_study.support.writing import explained, scratch_name, sha256, sweep, sync
 
 SCRATCH = ".tmp"  # below results/: where artefacts grow before they are renamed into place
 RESULTS = "results"  # the store of a run, as seen from its working directory
+STALE = ".stale"  # below results/: artefacts set aside, made from other bytes than their inputs hold now
 SHARDS = ".shards"  # below results/: where shards of an artefact write, until the artefact is finished
 CHECKPOINTS = ".checkpoints"  # below results/: outside the outputs, which Snakemake deletes when a job fails
 
@@ -155,6 +157,11 @@ class Store:
         """The addresses of all artefacts below the root, finished or not, sorted."""
         folders = (path for stage in STAGES for path in (self.root / stage).glob("*-*"))
         return sorted(f"{p.parent.name}/{p.name}" for p in folders if p.is_dir() and any(p.iterdir()))
+
+
+def content(manifest: dict) -> str:
+    """One digest of all files of an artefact; two runs with the same results have the same."""
+    return hashlib.sha256(canonical(manifest["files"]).encode()).hexdigest()
 
 
 def _not_in_the_future(path: Path) -> None:

@@ -18,12 +18,13 @@ from pathlib import Path
 from guidance_study.config.loading import ConfigError, load
 from guidance_study.config.stages import STAGES
 from guidance_study.plan.plan import Plan
-from guidance_study.plan.recipes import KEY_LENGTH, canonical, recipe_key
+from guidance_study.plan.recipes import KEY_LENGTH, recipe_key
 from guidance_study.sources.rawfiles import UNPINNED
-from guidance_study.store.artefacts import CHECKPOINTS, SCRATCH, SHARDS, DamagedArtefact, Store
+from guidance_study.store.artefacts import CHECKPOINTS, SCRATCH, SHARDS, STALE, DamagedArtefact, Store
 from guidance_study.store.index import write_index
 from guidance_study.store.lock import Lock
 from guidance_study.support.errors import StudyError
+from guidance_study.support.text import canonical
 from guidance_study.support.writing import alive as alive
 from guidance_study.support.writing import explained
 
@@ -138,7 +139,7 @@ def unfinished(root: Path) -> list[Found]:
         address = f"{path.parent.name}/{path.name}"
         linked = any(p.is_symlink() for p in (path, path.parent, path.parent.parent))
         known = address.split("/")[0] in STAGES and path.is_dir() and not linked
-        problem = "of an artefact that is not finished" if known else "not of this pipeline"
+        problem: str | None = "of an artefact that is not finished" if known else "not of this pipeline"
         if known and _problem(store, address) is None:
             problem = None
         kind = "checkpoints" if path.parent.parent.name == CHECKPOINTS else "shards"
@@ -161,6 +162,13 @@ def leftovers(root: Path) -> list[Found]:
             problem = "of a living process"
         found.append(Found("leftover", path, "", "of a killed job", problem))
     return found
+
+
+def set_aside(root: Path) -> list[Found]:
+    """Artefacts that were stale when a run began; of no use any more."""
+    paths = [path for stage in STAGES for path in sorted((root / STALE / stage).glob("*@*"))]
+    odd = lambda path: "not of this pipeline" if path.is_symlink() or not path.is_dir() else None  # noqa: E731
+    return [Found("stale", path, "", "set aside", odd(path)) for path in paths]
 
 
 def _abouts(root: Path) -> dict[str, str]:
@@ -188,11 +196,12 @@ def report(root: Path, needs: Needs) -> Iterator[str]:
     yield from _by_target(needs.plans[0], found)
     yield ""
     others = {"checkpoints and shards": unfinished(root), "scratch of jobs": leftovers(root)}
+    others["stale artefacts, set aside"] = set_aside(root)
     for name, several in others.items():
         yield f"{name:30}{len(several):10}{_sum(several)}"
     published = {stage.published for stage in STAGES.values() if stage.published}
     for path in sorted(root.iterdir()):
-        if path.name not in (*STAGES, *UNFINISHED, SCRATCH):
+        if path.name not in (*STAGES, *UNFINISHED, SCRATCH, STALE):
             what = "copies under readable names" if path.name in published else path.name
             yield f"{what:30}{'':10}{shown(size(path)):>12}"
     if said := needs.unsure():
@@ -226,7 +235,7 @@ def clean(root: Path, needs: Needs, yes: bool) -> Iterator[str]:
     with Lock(root) if yes else contextlib.nullcontext():
         found = artefacts(root)
         mine = [one for one in found if one.address not in needs.addresses]
-        candidates = [*mine, *unfinished(root), *leftovers(root)]
+        candidates = [*mine, *unfinished(root), *leftovers(root), *set_aside(root)]
         going = [one for one in candidates if one.problem is None]
         for one in sorted(going, key=lambda one: -one.bytes):
             yield f"{shown(one.bytes):>12}  {one.path.relative_to(root)}  {one.about}"
@@ -255,7 +264,7 @@ def _exists(root: Path) -> None:
 def _total(root: Path, going: list[Found], lines: int) -> str:
     """How much goes, and what it took to compute."""
     store, gone = Store(root), [one for one in going if one.kind == "artefact"]
-    hours = sum(store.manifest(one.address)["run"].get("seconds", 0) for one in gone) / 3600
+    hours = sum(store.read(store.manifest_path(one.address))["run"].get("seconds", 0) for one in gone) / 3600
     rest = len(going) - len(gone)
     return (
         f"{shown(sum(one.bytes for one in going))} that no table or figure needs: {len(gone)} artefacts ({hours:.1f}"

@@ -9,14 +9,21 @@ from guidance_study.plan.plan import Plan
 from guidance_study.plan.recipes import Artefact, recipe_key
 from guidance_study.plan.sizes import expected_bytes, readable
 from guidance_study.store.artefacts import Store
+from guidance_study.store.stale import stale
 from guidance_study.support.errors import StudyError
 
 
 def status(plan: Plan, targets: list[str], results: Path) -> Iterator[str]:
     """A line for each artefact of the targets, in order of making; then jobs, sizes, what is missing, and counts."""
-    store, states, lacking, size = Store(results), {}, {}, 0
-    for artefact in plan.ancestors(targets):
+    store, size = Store(results), 0
+    states: dict[str, str] = {}  # of each artefact
+    lacking: dict[str, int] = {}  # what is missing -> artefacts that lack it
+    artefacts = plan.ancestors(targets)
+    old = stale(store, [a.address for a in artefacts])
+    for artefact in artefacts:
         state, why = _state(plan, artefact, store, states)
+        if state == "exists" and artefact.address in old:
+            state, why = "stale", old[artefact.address]
         states[artefact.address] = state
         if state == "missing":
             lacking[why] = lacking.get(why, 0) + 1
@@ -30,7 +37,8 @@ def status(plan: Plan, targets: list[str], results: Path) -> Iterator[str]:
         yield f"jobs: {listed}; arrays of about {readable(size)}" if size >= 10**6 else f"jobs: {listed}"
     for why, n in lacking.items():
         yield f"missing for {n} job{'s' if n > 1 else ''}: {why}"
-    yield ", ".join(f"{counts[state]} {state}" for state in ("exists", "to make", "missing", "blocked"))
+    shown = ("exists", "to make", "missing", "blocked", *(["stale"] if counts["stale"] else []))
+    yield ", ".join(f"{counts[state]} {state}" for state in shown)
 
 
 def _state(plan: Plan, artefact: Artefact, store: Store, states: dict[str, str]) -> tuple[str, str]:
@@ -42,28 +50,41 @@ def _state(plan: Plan, artefact: Artefact, store: Store, states: dict[str, str])
     return ("blocked", f"needs {blocked[0]}") if blocked else ("to make", "")
 
 
-def address_of(path: Path, results: Path) -> str:
-    """The address of the artefact that a file or folder below results belongs to."""
+def address_of(named: str, results: Path) -> str:
+    """The address behind the name of a table or figure, an address, or a file or folder below results."""
+    published = [stage.published for stage in STAGES.values() if stage.published]
+    for copy in (results / folder / f"{named}.manifest.json" for folder in published):
+        if copy.is_file():
+            return _address_in(copy, results)
     try:
-        parts = path.resolve().relative_to(results.resolve()).parts
+        inside = Path(named) if named.split("/")[0] in STAGES else Path(named).resolve().relative_to(results.resolve())
     except ValueError:
-        raise StudyError(f"'{path}' does not lie below '{results}'; name another folder with --results") from None
-    if len(parts) < 2:
         raise StudyError(
-            f"'{path}' belongs to no artefact; name a table, a figure, or something below a stage's folder"
+            f"'{named}' is no table or figure in '{results}' and does not lie below it; name another folder with"
+            " --results"
+        ) from None
+    if len(inside.parts) < 2:
+        raise StudyError(
+            f"'{named}' belongs to no artefact; name a table, a figure, or something below a stage's folder"
         )
-    if parts[0] in {stage.published for stage in STAGES.values()}:
-        copy = results / parts[0] / f"{parts[1].split('.', 1)[0]}.manifest.json"
-        if not copy.is_file():
-            raise StudyError(f"'{path}' has no manifest beside it: it was not made by this pipeline or not finished")
-        recipe = Store(results).read(copy)["recipe"]
-        return f"{recipe['stage']}/{recipe['params']['name']}-{recipe_key(recipe)}"
-    return "/".join(parts[:2])
+    folder, name = inside.parts[:2]
+    if folder not in published:
+        return f"{folder}/{name}"
+    copy = results / folder / f"{name.split('.', 1)[0]}.manifest.json"
+    if not copy.is_file():
+        raise StudyError(f"'{named}' has no manifest beside it: it was not made by this pipeline or not finished")
+    return _address_in(copy, results)
 
 
-def lineage(path: Path, results: Path) -> Iterator[str]:
-    """What a file was made from: every artefact behind it, itself first, with its recipe, commit, machine and cost."""
-    store, start = Store(results), address_of(path, results)
+def _address_in(copy: Path, results: Path) -> str:
+    """The address of a table or figure, from the manifest among its copies."""
+    recipe = Store(results).read(copy)["recipe"]
+    return f"{recipe['stage']}/{recipe['params']['name']}-{recipe_key(recipe)}"
+
+
+def lineage(named: str, results: Path) -> Iterator[str]:
+    """Every artefact behind what `address_of` finds, itself first, with its recipe, commit, machine and cost."""
+    store, start = Store(results), address_of(named, results)
     queue, seen, seconds = [start], set(), 0.0
     while queue:
         address = queue.pop(0)
@@ -73,14 +94,15 @@ def lineage(path: Path, results: Path) -> Iterator[str]:
         manifest = store.manifest(address)
         if manifest is None:
             if address == start:
-                raise StudyError(f"'{path}' has no manifest: it was not made by this pipeline or not finished")
+                raise StudyError(f"'{named}' has no manifest: it was not made by this pipeline or not finished")
             yield f"{address}\n  no manifest: removed since, or on another machine"
             continue
         recipe, run = manifest["recipe"], manifest["run"]
         seconds += run["seconds"]
         hardware = run["hardware"]
         yield f"{address}"
-        yield f"  stage    {recipe['stage']}, version {recipe['version']}"
+        yield f"  stage    {recipe['stage']}"
+        yield from (f"  code     {unit}: {revision}" for unit, revision in recipe["code"].items())
         yield from (
             f"  {name:8} {value}" for name, value in recipe["params"].items() if name not in ("sources", "settings")
         )

@@ -1,8 +1,8 @@
 """A whole run as one machine-readable record: RO-Crate 1.1 metadata, in the terms of the Process Run Crate profile.
 
-Every artefact is a Dataset of Files and the result of one CreateAction: instrument, the stage and its version; objects,
-the artefacts it is made from and its recipe; environment and resource usage, as its manifest has them. Paths are
-relative to the store, so the record belongs into its folder. Sources: w3id.org/ro/crate/1.1,
+Every artefact is a Dataset of Files and the result of one CreateAction: instrument, the stage and the revision of its
+code; objects, the artefacts it is made from and its recipe; environment and resource usage, as its manifest has them.
+Paths are relative to the store, so the record belongs into its folder. Sources: w3id.org/ro/crate/1.1,
 w3id.org/ro/wfrun/process/0.5.
 """
 
@@ -13,10 +13,11 @@ from urllib.parse import quote
 
 from guidance_study.config.study import Study
 from guidance_study.plan.plan import Plan
-from guidance_study.plan.recipes import Artefact, canonical, recipe_key
+from guidance_study.plan.recipes import Artefact, recipe_key
 from guidance_study.sources.rawfiles import is_sha256
 from guidance_study.store.artefacts import Store
 from guidance_study.support.errors import StudyError
+from guidance_study.support.text import canonical
 from guidance_study.support.writing import sha256
 
 METADATA = "ro-crate-metadata.json"  # the name that RO-Crate gives the file
@@ -71,7 +72,7 @@ class _Graph:
         self.entities.setdefault(identifier, {"@id": identifier, "@type": kind, **plain})
         return {"@id": identifier}
 
-    def value(self, name: str, value, unit: str | None = None) -> dict:
+    def value(self, name: str, value: str | float, unit: str | None = None) -> dict:
         """The reference to a named value."""
         more = {} if unit is None else {"unitText": unit}
         identifier = f"#{quote(name)}={quote(str(value), safe='')}"
@@ -111,7 +112,7 @@ def _head(targets: list[str], date: str, addresses: list[str], configuration: di
 def _add_artefact(graph: _Graph, artefact: Artefact, store: Store) -> str:
     """Add an artefact, its files and the action that made it; the time at which it was finished."""
     address, folder = artefact.address, store.open(artefact.address)
-    manifest = store.manifest(address)
+    manifest = store.read(store.manifest_path(address))
     run, recipe = manifest["run"], manifest["recipe"]
     began = datetime.strptime(run["started"], TIME)
     ended = (began + timedelta(seconds=run["seconds"])).isoformat(timespec="seconds")
@@ -127,7 +128,7 @@ def _add_artefact(graph: _Graph, artefact: Artefact, store: Store) -> str:
         _action(address),
         "CreateAction",
         name=f"make {name}",
-        description=f"stage {recipe['stage']}, version {recipe['version']}, for {address}",
+        description=f"stage {recipe['stage']}, code {_code(recipe)}, for {address}",
         startTime=began.isoformat(),
         endTime=ended,
         actionStatus="http://schema.org/CompletedActionStatus",
@@ -148,8 +149,8 @@ def _file(graph: _Graph, address: str, path: Path, digest: str) -> dict:
 
 
 def _instrument(graph: _Graph, recipe: dict, run: dict) -> dict:
-    """The stage as software: its version, the commit as build metadata, and the packages it computes with."""
-    stage, version = recipe["stage"], f"{recipe['version']}+{run['commit'] or 'unknown'}"
+    """The stage as software: its code's digest, the commit as build metadata, and the packages it computes with."""
+    stage, version = recipe["stage"], f"{_code(recipe)}+{run['commit'] or 'unknown'}"
     packages = [
         graph.add(f"#{name}-{quote(number)}", "SoftwareApplication", name=name, softwareVersion=number, url=_home(name))
         for name, number in run["packages"].items()
@@ -161,6 +162,11 @@ def _instrument(graph: _Graph, recipe: dict, run: dict) -> dict:
         softwareVersion=version,
         softwareRequirements=packages,
     )
+
+
+def _code(recipe: dict) -> str:
+    """One digest of the code of all units that a recipe runs."""
+    return recipe_key(recipe["code"])
 
 
 def _home(package: str) -> str:

@@ -29,7 +29,7 @@ def copies(recipe: dict) -> dict[str, str]:
 
 def publish(store: Store, address: str) -> None:
     """Bring the copies of a finished table or figure up to date; the manifest goes last."""
-    manifest = store.manifest(address)
+    manifest = store.read(store.manifest_path(address))
     for name, target in copies(manifest["recipe"]).items():
         content, path = (store.root / address / name).read_bytes(), store.root / target
         if not path.is_file() or path.read_bytes() != content:

@@ -10,6 +10,11 @@ def shares(scales: list[float], n: int) -> np.ndarray:
     )
 
 
+def scale_of(samples: dict) -> np.ndarray:
+    """The guidance scale of each row of a `samples` artefact, (n,) float64, from its recipe parameters."""
+    return shares(samples["scales"], samples["n"])
+
+
 def chosen(pool: dict, scales: list[float], n: int) -> np.ndarray:
     """Rows (n,) of a pool with these recipe parameters that a flow learns from: each of `scales` has an equal share."""
     of, wanted = shares(pool["scales"], pool["n"]), shares(scales, n)
@@ -17,5 +22,5 @@ def chosen(pool: dict, scales: list[float], n: int) -> np.ndarray:
 
 
 def columns(params: dict) -> list[tuple[str, float]]:
-    """(run, scale) of each row of paths.npy."""
+    """(run, scale) of each row of trajectories.npy."""
     return [(run["name"], scale) for run in params["runs"] for scale in run["scales"]]

@@ -7,8 +7,13 @@ Draws are float32 on the CPU (Philox, 128-bit key from a SHA-256) and moved afte
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 BLOCK = 256  # samples that share a generator: one generator a sample would cost more than its draws
 
@@ -41,6 +46,28 @@ def _by_block(first: int, last: int, shape: tuple[int, ...], draw) -> np.ndarray
         return np.empty((0, *shape), dtype=np.float32)
     start = first - first // BLOCK * BLOCK
     return np.concatenate(blocks)[start : start + last - first]
+
+
+@dataclass(frozen=True)
+class Draws:
+    """What is drawn for the samples first..last-1 of a purpose: for each the same, whatever the batching."""
+
+    seed: int
+    purpose: str
+    first: int
+    last: int
+
+    def normal(self, what: str, shape: tuple[int, ...]) -> "Tensor":
+        """Standard normal draws (last - first, *shape), float32, on the CPU; `what` tells draws of a sample apart."""
+        import torch
+
+        return torch.from_numpy(normal(self.seed, f"{self.purpose}/{what}", self.first, self.last, shape))
+
+    def uniform(self, what: str) -> "Tensor":
+        """Uniform draws (last - first,) in [0, 1), float64, on the CPU."""
+        import torch
+
+        return torch.from_numpy(uniform(self.seed, f"{self.purpose}/{what}", self.first, self.last))
 
 
 @contextmanager

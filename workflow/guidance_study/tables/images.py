@@ -1,29 +1,37 @@
 """Fréchet distances and other metrics of images, before and after postprocessing (the form of the paper's Tab. 2)."""
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from guidance_study.config.base import Name, Scales, Spec
+from guidance_study.config.base import Name, Scales
 from guidance_study.config.experiments import EVALUATOR
 from guidance_study.config.sentences import comparable, distinct, known
-from guidance_study.plan.recipes import shown
+from guidance_study.metrics import ImageMetricName
+from guidance_study.support.text import shown
+from guidance_study.tables import Table
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from guidance_study.config.study import Study
+    from guidance_study.execution.job import Job
+    from guidance_study.plan.plan import Plan
+
+COMPARED = ("repeats", "n", "manifold_k", "manifold_n", "copy_quantile", "spaces")
 PAPER = Path(__file__).parents[2] / "paper_values.yaml"
-COMPARED = ("blocks", "block_size", "manifold_k", "manifold_n", "copy_quantile", "spaces")
-METRICS = Literal["frechet", "kid", "accuracy", "precision", "recall", "density", "coverage", "near_copies"]
 
 
-class ImageTable(Spec):
+class ImageTable(Table):
     """A table over experiments on images: rows are guidance and arm, columns are scales."""
 
     kind: Literal["images"]
-    title: str = Field(description="one line above the table")
     experiments: list[Name] = Field(min_length=1, description="names in `experiments`")
     scales: Scales | None = Field(None, description="columns; null: every evaluated scale")
     arms: list[str] | None = Field(None, description="arm names, for instance features_k20; null: all")
-    metrics: list[METRICS] = Field(
+    metrics: list[ImageMetricName] = Field(
         ["frechet"], min_length=1, description="what is tabulated (paper: FID; the others are our guess)"
     )
     spaces: list[str] | None = Field(
@@ -37,11 +45,11 @@ class ImageTable(Spec):
         None, description="the paper's table whose numbers stand beside ours, with the difference"
     )
 
-    def check(self, at: str, study) -> None:
+    def check(self, at: str, study: "Study") -> None:
         """Its names exist, and its experiments compare."""
         judged = [name for name, experiment in study.experiments.items() if not experiment.exact]
-        for i, experiment in enumerate(self.experiments):
-            known(f"{at}.experiments[{i}]", experiment, judged)
+        for i, name in enumerate(self.experiments):
+            known(f"{at}.experiments[{i}]", name, judged)
         for key in ("experiments", "scales", "arms", "metrics", "spaces", "references"):
             distinct(f"{at}.{key}", getattr(self, key) or [])
         used = [study.experiments[e] for e in self.experiments]
@@ -71,54 +79,52 @@ class ImageTable(Spec):
             raise ValueError(f"configuration key '{at}.references' needs 'train' where near_copies are tabulated")
         comparable(f"{at}.experiments", {name: self._compared(name, study) for name in self.experiments})
 
-    def _compared(self, name: str, study) -> dict:
+    def _compared(self, name: str, study: "Study") -> dict:
         """What distances depend on: those of two experiments compare only where it is the same."""
         experiment = study.experiments[name]
         shared = {"evaluator": experiment.evaluator, "dataset": study.models[experiment.model].dataset}
         return shared | {key: getattr(experiment.evaluation, key) for key in COMPARED}
 
-    def needs(self, plan) -> tuple[dict, dict]:
+    def asks(self, study: "Study") -> Iterator[tuple[tuple, list[str]]]:
+        """(experiment, scale) and the metrics that it shows of it."""
+        for name in self.experiments:
+            for scale in self.scales or study.experiments[name].evaluation.scales:
+                yield (name, scale), self.metrics
+
+    def needs(self, plan: "Plan") -> tuple[dict, dict]:
         """The measures of every experiment, scale and seed."""
         inputs, sources = {}, []
-        for key in self.experiments:
-            experiment = plan.study.experiments[key]
-            for scale in self.scales or experiment.evaluation.scales:
-                for seed in plan.study.seeds:
-                    role = f"{key}/{shown(scale)}/{seed}"
-                    inputs[role] = plan.measures(key, scale, seed)
-                    sources.append({"role": role, "experiment": key, "scale": scale, "seed": seed})
+        for (name, scale), _ in self.asks(plan.study):
+            for seed in plan.study.seeds:
+                role = f"{name}/{shown(scale)}/{seed}"
+                inputs[role] = plan.measures(name, scale, seed)
+                sources.append({"role": role, "experiment": name, "seed": seed})
         said = {"sources": sources, "settings": {key: self._setting(key, plan.study) for key in self.experiments}}
         return inputs, said | ({"paper": paper_values(self.paper)} if self.paper else {})
 
-    def _setting(self, key: str, study) -> dict:
-        """What the table says of the experiment behind it, and nothing that it does not say."""
+    def _setting(self, key: str, study: "Study") -> dict:
+        """What the table says of how an experiment was made, beside what its measures say."""
         experiment = study.experiments[key]
-        model, evaluation = study.models[experiment.model], experiment.evaluation
+        model = study.models[experiment.model]
         arms = [arm for arm in experiment.arms if self.arms is None or arm.name in self.arms]
         flows = {arm.postprocessor: study.postprocessors[arm.postprocessor] for arm in arms}
         return {
-            "guidance": experiment.guidance.title,
             "network": study.networks[model.network].kind,
             "training": model.training.plain() if model.training else None,
             "sampler": experiment.sampler.plain(),
             "pool": experiment.pool.plain(),
-            "arms": {arm.name: {"space": arm.space, "k": arm.k, "train_on": arm.train_on} for arm in arms},
             "flows": [{"steps": f.training.steps, "solver": f.solver.plain()} for f in flows.values()],
-            "manifold_k": evaluation.manifold_k,
-            "manifold_n": evaluation.manifold_n,
-            "copy_quantile": evaluation.copy_quantile,
-            "per_class": evaluation.per_class,
-            "spaces": {name: study.embeddings[name].kind for name in evaluation.spaces},
+            "spaces": {name: study.embeddings[name].kind for name in experiment.evaluation.spaces},
         }
 
-    def make(self, job):
+    def make(self, job: "Job") -> "tuple[pd.DataFrame, pd.DataFrame, list[str]]":
         """(tidy numbers, table, notes)."""
         from guidance_study.tables.reporting import collect
         from guidance_study.tables.reporting.images import notes, pivot, summarise
 
         rows, contents = collect(job)
-        summary = summarise(rows, job.params)
-        return summary, pivot(summary, job.params), notes(rows, contents, job.params)
+        summary = summarise(rows, job.params["spec"])
+        return summary, pivot(summary, job.params), notes(rows, contents, job)
 
 
 def paper_values(table: str) -> dict:

@@ -3,11 +3,17 @@
 Without a `kind`, this is no table that a configuration may name.
 """
 
+from typing import TYPE_CHECKING, ClassVar
+
 from pydantic import Field
 
 from guidance_study.config.base import Name, Spec
 from guidance_study.config.sentences import known
-from guidance_study.tables.paths import known_runs, travelled
+from guidance_study.tables.trajectories import known_runs, travelled
+
+if TYPE_CHECKING:
+    from guidance_study.config.study import Study
+    from guidance_study.plan.plan import Plan
 
 
 class Pair(Spec):
@@ -18,22 +24,23 @@ class Pair(Spec):
 
 
 class PairsSpec(Spec):
-    """Pairs of runs over entries of `paths`."""
+    """Pairs of runs over entries of `trajectories`."""
 
-    title: str = Field(description="one line above it")
-    paths: list[Name] = Field(min_length=1, description="names in `paths`")
+    renamed: ClassVar = {"paths": "trajectories"}
+
+    trajectories: list[Name] = Field(min_length=1, description="names in `trajectories`")
     pairs: list[Pair] = Field(
         min_length=1, description="rows, from the top; in a table the others are a share of the first one"
     )
 
-    def check(self, at: str, study) -> None:
+    def check(self, at: str, study: "Study") -> None:
         """The pairs' runs exist, begin with scale 1, and are of the side of Eq. (4) that they stand on."""
         for i, pair in enumerate(self.pairs):
-            known_runs(at, self.paths, [pair.left, pair.right], study)
-            for name in self.paths:
-                runs = study.paths[name].runs
+            known_runs(at, self.trajectories, [pair.left, pair.right], study)
+            for name in self.trajectories:
+                runs = study.trajectories[name].runs
                 for side, run in (("left", pair.left), ("right", pair.right)):
-                    known(f"paths.{name}.runs.{run}.scales[0]", runs[run].scales[0], [1.0])
+                    known(f"trajectories.{name}.runs.{run}.scales[0]", runs[run].scales[0], [1.0])
                     guidance = runs[run].guidance
                     fits = guidance.conditional if side == "left" else getattr(guidance, "gradient_factor", 0) == 1
                     if not fits:
@@ -43,6 +50,6 @@ class PairsSpec(Spec):
                             f" a run of {needed}"
                         )
 
-    def needs(self, plan) -> tuple[dict, dict]:
-        """The paths of every entry and seed."""
-        return travelled(plan, self.paths)
+    def needs(self, plan: "Plan") -> tuple[dict, dict]:
+        """The trajectories of every entry and seed."""
+        return travelled(plan, self.trajectories)

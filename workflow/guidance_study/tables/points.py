@@ -1,28 +1,34 @@
 """Points judged by the closed form, before and after postprocessing (quantifies the paper's Figs. 4, 5 and S1)."""
 
-from typing import Literal
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from guidance_study.config.base import Name, Spec
+from guidance_study.config.base import Name
 from guidance_study.config.sentences import comparable, distinct, known
+from guidance_study.metrics import PointMetricName
+from guidance_study.tables import Table
 
-METRICS = Literal[
-    "neighbour_mean", "neighbour_median", "neighbour_99", "boundary", "right_class", "wasserstein", "coverage",
-    "effective_targets",
-]  # fmt: skip
-COMPARED = ("block_size", "manifold_k")
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from guidance_study.config.study import Study
+    from guidance_study.execution.job import Job
+    from guidance_study.plan.plan import Plan
+
+CLAIMED = ("boundary", "coverage", "neighbour_mean", "neighbour_99")  # metrics of which sentences below speak
+COMPARED = ("n", "manifold_k")
 
 
-class PointTable(Spec):
+class PointTable(Table):
     """Rows: experiment, scale, and before, after each arm, retrieval; columns: metrics. Says where a claim fails."""
 
     kind: Literal["points"]
-    title: str = Field(description="one line above the table")
     experiments: list[Name] = Field(min_length=1, description="names in `experiments`, judged by 'exact'")
-    metrics: list[METRICS] = Field(min_length=1, description="columns (our guess)")
+    metrics: list[PointMetricName] = Field(min_length=1, description="columns (our guess)")
 
-    def check(self, at: str, study) -> None:
+    def check(self, at: str, study: "Study") -> None:
         """Its names exist."""
         known_experiments(f"{at}.experiments", self.experiments, study)
         distinct(f"{at}.metrics", self.metrics)
@@ -32,64 +38,63 @@ class PointTable(Spec):
             {name: {key: getattr(mine, key) for key in COMPARED} for name, mine in evaluations.items()},
         )
 
-    def needs(self, plan) -> tuple[dict, dict]:
+    def asks(self, study: "Study") -> Iterator[tuple[tuple, list[str]]]:
+        """(experiment, every scale) and the metrics that it shows of it."""
+        for name in self.experiments:
+            yield (name, None), [*self.metrics, *CLAIMED]
+
+    def needs(self, plan: "Plan") -> tuple[dict, dict]:
         """The measures of every experiment and seed."""
         return measured(plan, self.experiments)
 
-    def make(self, job):
+    def make(self, job: "Job") -> "tuple[pd.DataFrame, pd.DataFrame, list[str]]":
         """(tidy numbers, table, notes)."""
         from guidance_study.tables.reporting import collect
         from guidance_study.tables.reporting.points import claims, lines, notes, summarise
         from guidance_study.tables.reporting.render import framed
 
         rows, contents = collect(job)
-        summary = summarise(rows[rows["label"].isna()])
+        summary = summarise(rows[rows["label"].isna() & rows["metric"].isin(self.metrics)])
         table = framed(lines(summary, self.metrics, job.params["settings"]))
-        return summary, table, claims(rows, job.params["settings"]) + notes(rows, contents, job.params, self.metrics)
+        return summary, table, claims(rows) + notes(rows, contents, job, self.metrics)
 
 
-def judged_exactly(study) -> list[str]:
+def judged_exactly(study: "Study") -> list[str]:
     """Names of the experiments that the closed form judges."""
     return [name for name, experiment in study.experiments.items() if experiment.exact]
 
 
-def known_experiments(at: str, names: list[str], study) -> None:
+def known_experiments(at: str, names: list[str], study: "Study") -> None:
     """Every name is an experiment that the closed form judges, and stands once."""
     for i, name in enumerate(names):
         known(f"{at}[{i}]", name, judged_exactly(study))
     distinct(at, names)
 
 
-def measured(plan, names: list[str]) -> tuple[dict, dict]:
+def measured(plan: "Plan", names: list[str]) -> tuple[dict, dict]:
     """Inputs and `sources`, `settings` of a table over experiments that the closed form judges."""
     inputs, sources = {}, []
     for key in names:
         for seed in plan.study.seeds:
             role = f"{key}/{seed}"
-            inputs[role] = plan.point_measures(key, seed)
+            inputs[role] = plan.measures(key, None, seed)
             sources.append({"role": role, "experiment": key, "seed": seed})
     return inputs, {"sources": sources, "settings": {key: described(key, plan.study) for key in names}}
 
 
-def described(key: str, study) -> dict:
+def described(key: str, study: "Study") -> dict:
     """What tables and figures say of an experiment."""
     experiment = study.experiments[key]
     model = study.models[experiment.model]
-    guidance = experiment.guidance
-    words = {"guidance": guidance.title}
-    if hasattr(guidance, "classifier"):
-        words["classifier"] = study.classifiers[guidance.classifier].network.kind
-        words["gradient_factor"] = guidance.gradient_factor
     flows = {arm.name: study.postprocessors[arm.postprocessor] for arm in experiment.arms}
-    return words | {
+    return {
         "data": model.dataset,
-        "base": {"steps": model.training.steps, "batch": model.training.batch},
+        "base": {"steps": model.training.steps, "batch_size": model.training.batch_size} if model.training else None,
         "sampler": experiment.sampler.plain(),
         "pool": experiment.pool.plain(),
-        "arms": {arm.name: {"space": arm.space, "k": arm.k, "train_on": arm.train_on} for arm in experiment.arms},
+        "arms": {arm.name: arm.settings for arm in experiment.arms},
         "flows": {
-            name: {"steps": f.training.steps, "batch": f.training.batch, "rtol": f.solver.rtol}
+            name: {"steps": f.training.steps, "batch_size": f.training.batch_size, "rtol": f.solver.rtol}
             for name, f in flows.items()
         },
-        "manifold_k": experiment.evaluation.manifold_k,
     }

@@ -1,20 +1,31 @@
 """The paper's Tab. 1: how much nearer to real data postprocessing brings points, the worst ones and all."""
 
-from typing import Literal
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from guidance_study.config.base import Name, Scales, Spec
+from guidance_study.config.base import Name, Scales
 from guidance_study.config.sentences import distinct, known
+from guidance_study.tables import Table
 from guidance_study.tables.images import paper_values
 from guidance_study.tables.points import judged_exactly, measured
 
+if TYPE_CHECKING:
+    import pandas as pd
 
-class RatioTable(Spec):
+    from guidance_study.config.study import Study
+    from guidance_study.execution.job import Job
+    from guidance_study.plan.plan import Plan
+
+BESIDE = ("neighbour_mean", "neighbour_99", "right_class")  # before and after
+RATIOS = ("ratio_1", "ratio_10", "ratio_all")  # the numbers of a cell, in the paper's order
+
+
+class RatioTable(Table):
     """Rows: class and scale; the paper's triple beside ours, distances and right-class rates before and after."""
 
     kind: Literal["ratios"]
-    title: str = Field(description="one line above the table")
     experiment: Name = Field(description="name in `experiments`, judged by 'exact'")
     arm: str = Field(description="arm name, for instance points_k20_own")
     scales: Scales = Field(
@@ -23,7 +34,7 @@ class RatioTable(Spec):
         description="three, in the paper's order (paper: the first is 1; the others our guess)",
     )
 
-    def check(self, at: str, study) -> None:
+    def check(self, at: str, study: "Study") -> None:
         """Its names exist."""
         known(f"{at}.experiment", self.experiment, judged_exactly(study))
         experiment = study.experiments[self.experiment]
@@ -33,27 +44,28 @@ class RatioTable(Spec):
         for i, scale in enumerate(self.scales):
             known(f"{at}.scales[{i}]", scale, experiment.evaluation.scales)
 
-    def needs(self, plan) -> tuple[dict, dict]:
+    def asks(self, study: "Study") -> Iterator[tuple[tuple, list[str]]]:
+        """The experiment, and the metrics that it shows of it."""
+        yield (self.experiment, None), [*RATIOS, *BESIDE]
+
+    def needs(self, plan: "Plan") -> tuple[dict, dict]:
         """The measures of the experiment, every seed; the paper's numbers."""
         inputs, said = measured(plan, [self.experiment])
         return inputs, said | {"paper": paper_values("table_1")}
 
-    def make(self, job):
+    def make(self, job: "Job") -> "tuple[pd.DataFrame, pd.DataFrame, list[str]]":
         """(tidy numbers, table, notes)."""
         from guidance_study.tables.reporting import collect
         from guidance_study.tables.reporting.points import notes, ratio_lines, summarise
         from guidance_study.tables.reporting.render import framed
 
         rows, contents = collect(job)
+        rows = rows[rows["metric"].isin([*RATIOS, *BESIDE])]
         summary = summarise(rows)
         table = framed(ratio_lines(summary, self.scales, self.arm, job.params["paper"]))
         reading = (
-            "Ratio: mean distance to the nearest real point of the class, before over after, of the worst 1 % / worst"
-            " 10 % / all generations, the worst by the distance before. The paper's caption is lost; this is our"
-            f" reading of its three numbers. Scales beyond the first are our guess; arm: {self.arm}."
+            "The paper's caption is lost; this is our reading of its three numbers. Scales beyond the first are our"
+            f" guess; arm: {self.arm}."
         )
-        return (
-            summary,
-            table,
-            [reading, *notes(rows, contents, job.params, ["neighbour_mean", "right_class"], [self.arm])],
-        )
+        said = notes(rows, contents, job, [*RATIOS, "neighbour_mean", "right_class"], [self.arm])
+        return summary, table, [reading, *said]

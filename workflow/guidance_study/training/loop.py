@@ -8,7 +8,6 @@ A step waits for nothing: the next step's draws are made while a GPU computes, l
 import contextlib
 import hashlib
 import math
-import pickle
 import signal
 import threading
 import time
@@ -21,14 +20,13 @@ from torch import Tensor, nn
 
 from guidance_study.execution.devices import undivided
 from guidance_study.execution.distributed import Group, joined
-from guidance_study.plan.recipes import canonical
 from guidance_study.support.errors import StudyError
 from guidance_study.support.progress import log, track
-from guidance_study.support.randomness import torch_seed
 from guidance_study.support.settings import setting
-from guidance_study.support.writing import atomically
+from guidance_study.support.text import canonical
+from guidance_study.training import checkpoints
+from guidance_study.training.dropout import Draws, keyed
 
-Draws = Callable[[int], tuple[Tensor, ...]]  # step -> tensors on the CPU, a row for each sample of the batch
 STOPS = (signal.SIGTERM, signal.SIGUSR1)  # what schedulers send some time before they kill
 CHECKED = 100  # steps between looks at the losses on a GPU, which make it wait
 KEPT = 2  # checkpoints kept, so that one half-written or lost file costs little
@@ -47,7 +45,7 @@ def learning_rate(step: int, training: dict) -> float:
     warmup = training["warmup"]
     if step < warmup:
         return training["lr"] * (step + 1) / warmup
-    if training["schedule"] == "constant":
+    if training["lr_schedule"] == "constant":
         return training["lr"]
     return training["lr"] * 0.5 * (1 + math.cos(math.pi * (step - warmup) / (training["steps"] - warmup)))
 
@@ -70,25 +68,23 @@ def fit(network: nn.Module, draws: Draws, loss: Callable[..., Tensor], training:
         network.compile(mode=mode)
     device = next(network.parameters()).device
     with joined(device) as group, _stop_signals() as asked, undivided("a step's batch", "training.micro_batch"):
+        draws, loss = keyed(network, draws, loss, batch=training["batch_size"], seed=seed, purpose=purpose)
         run = _Run(network, loss, training, checkpoints, belonging(network, training, seed, purpose), group)
-        _go(run, draws, asked, seed, purpose)
+        _go(run, draws, asked, purpose)
         network.eval()
         return run.weights(), run.losses.cpu()
 
 
-def _go(run: "_Run", draws: Draws, asked: list[int], seed: int, purpose: str) -> None:
+def _go(run: "_Run", draws: Draws, asked: list[int], purpose: str) -> None:
     """The steps that are left; where `asked` gets a signal's number, a checkpoint after the step and an end."""
     start, stop, group = run.resume(), run.training["steps"], run.group
-    has_dropout = any(isinstance(m, nn.Dropout) and m.p > 0 for m in run.network.modules())
-    masks = f"{purpose}/dropout" if group.size == 1 else f"{purpose}/dropout/{group.rank} of {group.size}"
     saved = time.monotonic()
     every = setting("checkpoint_seconds", 60.0)
     check = 1 if run.device.type == "cpu" else CHECKED
     checked = start
     steps = range(start, stop) if group.rank else track(range(start, stop), stop, purpose, start)
     for step, tensors in zip(steps, _drawn(draws, start, stop, run.device, group), strict=True):
-        with torch_seed(seed, masks, step) if has_dropout else contextlib.nullcontext():
-            run.step(step, tensors)
+        run.step(step, tensors)
         due = group.rank == 0 and (bool(asked) or time.monotonic() - saved > every)
         last = step + 1 == stop
         if due or last or (step + 1) % check == 0:
@@ -157,11 +153,11 @@ class _Run:
         self.network, self.loss, self.training, self.folder = network, loss, training, checkpoints
         self.belongs, self.group = belongs, group
         self.good: Path | None = None  # the checkpoint last read or written
-        self.parameters = [p for p in network.parameters() if p.requires_grad]
+        self.parameters: list[Tensor] = [p for p in network.parameters() if p.requires_grad]
         kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[training["optimizer"]]
         decay = {"weight_decay": training["weight_decay"]} if training["optimizer"] == "adamw" else {}
         self.optimizer = kind(self.parameters, lr=training["lr"], fused=True, **decay)
-        self.average = [p.detach().clone() for p in self.parameters] if training["ema"] is not None else None
+        self.average = [p.detach().clone() for p in self.parameters] if training["ema_decay"] is not None else None
         self.device = self.parameters[0].device
         self.losses = torch.full((training["steps"],), math.nan, device=self.device)
 
@@ -170,18 +166,18 @@ class _Run:
             group["lr"] = learning_rate(step, self.training)
         value = self.backward(tensors)
         self.group.add_up([value, *(p.grad for p in self.parameters if p.grad is not None)])
-        if self.training["clip"] is not None:
-            nn.utils.clip_grad_norm_(self.parameters, self.training["clip"])
+        if self.training["grad_clip"] is not None:
+            nn.utils.clip_grad_norm_(self.parameters, self.training["grad_clip"])
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self.losses[step] = value
         if self.average is not None:
             with torch.no_grad():
-                torch._foreach_lerp_(self.average, self.parameters, 1 - ema_decay(step, self.training["ema"]))
+                torch._foreach_lerp_(self.average, self.parameters, 1 - ema_decay(step, self.training["ema_decay"]))
 
     def backward(self, tensors: tuple[Tensor, ...]) -> Tensor:
         """This process's part of the mean loss over the whole batch, and of its gradients, by micro-batches."""
-        batch = self.training["batch"]
+        batch = self.training["batch_size"]
         size = self.training["micro_batch"] or batch
         total = torch.zeros((), device=self.device)
         for part in zip(*(tensor.split(size) for tensor in tensors), strict=True):
@@ -221,25 +217,16 @@ class _Run:
 
         Later ones were of no use when this run started: they go too.
         """
-        state = {
-            "belongs": self.belongs,
-            "done": done,
-            "network": self.network.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "average": self.average,
-            "losses": self.losses,
-        }
-        path = self._path(done)
-        with atomically(path) as scratch:
-            torch.save(state, scratch)
+        path, state = self._path(done), {"belongs": self.belongs, "done": done, "average": self.average}
+        state |= {"network": self.network.state_dict(), "optimizer": self.optimizer.state_dict(), "losses": self.losses}
+        checkpoints.write(path, state)
         self.good = path
         saved = self._saved()
-        kept = saved[: saved.index(path) + 1][-KEPT:]
-        for other in set(saved) - set(kept):
-            other.unlink(missing_ok=True)
+        for other in set(saved) - set(saved[: saved.index(path) + 1][-KEPT:]):
+            checkpoints.drop(other)
 
     def resume(self) -> int:
-        """Steps done before, from the newest checkpoint of this training that can be read; 0 without one."""
+        """Steps done before, from the newest checkpoint of this training that can be used; 0 without one."""
         done = 0
         if self.group.rank == 0:
             done = next((done for path in reversed(self._saved()) if (done := self._load(path))), 0)
@@ -251,11 +238,11 @@ class _Run:
     def _load(self, path: Path) -> int:
         """Take over the state of a checkpoint; returns its steps, 0 where it cannot be used."""
         try:
-            state = torch.load(path, weights_only=True, map_location=self.device)
-        except (RuntimeError, EOFError, OSError, ValueError, pickle.UnpicklingError) as error:
-            log(f"checkpoint '{path}' cannot be read ({error}); trying the one before it")
+            state = checkpoints.read(path, self.device)
+        except checkpoints.Unusable as error:
+            log(f"{error}; trying the one before it")
             return 0
-        if not isinstance(state, dict) or state.get("belongs") != self.belongs:
+        if state["belongs"] != self.belongs:
             log(
                 f"checkpoint '{path}' is not one of this training (other parameters or another network) and is not used"
             )

@@ -3,20 +3,55 @@
 import json
 from typing import TYPE_CHECKING
 
+from guidance_study.config import seams
+
 if TYPE_CHECKING:
     import pandas as pd
 
     from guidance_study.execution.job import Job
 
+# What a row was measured of, beside what is written in it: its experiment's guidance, and its arm.
+SETTINGS = ("guidance", "gradient_factor", "classifier", "neighbour_space", "k", "train_on")
+
 
 def collect(job: "Job") -> tuple["pd.DataFrame", list[dict]]:
-    """All measured rows of a table's `sources`, each with what its source is of; and the contents of the files read."""
+    """All measured rows of a table's `sources`, tidy, and the contents of the files read.
+
+    Columns: those of the rows, what is said of their source (experiment, seed) and, from the recipe of the measures,
+    SETTINGS; empty where there is none.
+    """
     import pandas as pd
 
     frames, contents = [], []
     for source in job.params["sources"]:
-        content = json.loads((job.inputs[source["role"]].path / "measures.json").read_text())
-        shared = {key: value for key, value in source.items() if key != "role"}
-        frames.append(pd.DataFrame(content["rows"]).assign(**shared))
+        measures = job.inputs[source["role"]]
+        content = json.loads((measures.path / "measures.json").read_text(encoding="utf-8"))
+        rule = measures.params.get("guidance", {})
+        of_rule = {"guidance": rule.get("kind"), **{key: rule.get(key) for key in SETTINGS[1:3]}}
+        arms = {arm["name"]: arm for arm in measures.params.get("arms", [])}
+        of_arm = pd.DataFrame(
+            [[arm["space"], arm["k"], arm["train_on"]] for arm in arms.values()],
+            index=list(arms), columns=list(SETTINGS[3:]), dtype=object,
+        )  # fmt: skip
+        frame = pd.DataFrame(content["rows"]).join(of_arm, on="arm")
+        frames.append(frame.assign(**of_rule, **{key: value for key, value in source.items() if key != "role"}))
         contents.append(content)
     return pd.concat(frames, ignore_index=True), contents
+
+
+def recipes(job: "Job") -> list[dict]:
+    """What the recipes of a table's first measures say of their metrics."""
+    return job.inputs[job.params["sources"][0]["role"]].params["metrics"]
+
+
+def title_of(guidance: str) -> str:
+    """A guidance rule in words."""
+    return seams.kinds("guidance")[guidance].title
+
+
+def arms_of(rows: "pd.DataFrame") -> dict[str, dict]:
+    """Arm -> {space, k, train_on}, in the order of the rows."""
+    found = rows[rows["arm"].notna()].drop_duplicates("arm")
+    return {
+        row.arm: {"space": row.neighbour_space, "k": int(row.k), "train_on": row.train_on} for row in found.itertuples()
+    }

@@ -6,10 +6,11 @@ from functools import cached_property
 import numpy as np
 
 from guidance_study.execution.job import Job
-from guidance_study.metrics import points
+from guidance_study.metrics.neighbour_distance import nearest_real, spacing
 from guidance_study.metrics.oracle import Oracle, oracle_of
+from guidance_study.metrics.oracle.boundary import Boundary
 from guidance_study.networks.models import state_of
-from guidance_study.store.rows import shares
+from guidance_study.store.rows import scale_of
 from guidance_study.tables.reporting.points import flow_text
 
 
@@ -19,13 +20,14 @@ class Cloud:
 
     name: str
     setting: dict
+    gradient_factor: float
     states: dict[str, np.ndarray]  # "before" or an arm -> (n, 2)
     labels: np.ndarray
     scale_of: np.ndarray
     real: np.ndarray
     real_labels: np.ndarray
     oracle: Oracle
-    boundary: points.Boundary
+    boundary: Boundary
     line: np.ndarray | None  # (2, 2): the ends of a linear classifier's boundary on clean data
     reach: float
 
@@ -39,10 +41,11 @@ class Cloud:
         classifier = job.inputs.get(f"classifier/{name}")
         return cls(
             job.params["settings"][name]["data"].replace("_", " "), job.params["settings"][name],
+            source.params["guidance"].get("gradient_factor", 1.0),
             {state: np.load(path / "samples.npy") for state, path in states.items()},
             np.load(source.path / "labels.npy"),
-            shares(source.params["scales"], source.params["n"]), real, np.load(dataset.path / "held_out_labels.npy"),
-            oracle, points.Boundary(oracle, reach), _line(classifier, reach) if classifier else None, reach,
+            scale_of(source.params), real, np.load(dataset.path / "held_out_labels.npy"),
+            oracle, Boundary(oracle, reach), _line(classifier, reach) if classifier else None, reach,
         )  # fmt: skip
 
     @property
@@ -62,7 +65,7 @@ class Cloud:
 
     def outliers(self, x: np.ndarray, labels: np.ndarray, quantile: float) -> tuple[np.ndarray, float]:
         """Points farther from real ones of their class than a share of real points are: rows, farthest first; share."""
-        distance = points.nearest_real(x, labels, self.real, self.real_labels)
+        distance = nearest_real(x, labels, self.real, self.real_labels)
         order = np.argsort(-distance, kind="stable")
         outside = distance > float(np.quantile(self._spacing, quantile))
         return order[: outside.sum()], float(outside.mean())
@@ -70,7 +73,7 @@ class Cloud:
     @cached_property
     def _spacing(self) -> np.ndarray:
         """How far each real point is from the next one of its class, for every panel."""
-        own = [points.spacing(self.real[self.real_labels == c]) for c in np.unique(self.real_labels)]
+        own = [spacing(self.real[self.real_labels == c]) for c in np.unique(self.real_labels)]
         return np.concatenate(own)
 
     def state_text(self, state: str) -> str:

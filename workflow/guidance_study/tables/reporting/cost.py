@@ -1,11 +1,14 @@
 """The cost of sampling and of postprocessing as a table."""
 
 import json
+from typing import Any
 
 import pandas as pd
 
+from guidance_study.execution.job import Job
 
-def tidy(job) -> tuple[pd.DataFrame, dict]:
+
+def tidy(job: Job) -> tuple[pd.DataFrame, dict]:
     """A line for each batch size and what was done; and the content of the file read."""
     content = json.loads((job.inputs["cost"].path / "cost.json").read_text())
     rows = pd.DataFrame(content["rows"])
@@ -17,14 +20,14 @@ def lines(rows: pd.DataFrame, paper: dict) -> list[dict]:
     """A line for each batch size, and the paper's."""
     found = []
     for batch in rows["batch"].unique():
-        line = {"Batch": str(batch)}
+        line: dict[Any, str] = {"Batch": str(batch)}
         for what, head in (("base", "sampling"), ("postprocessing", "postprocessing")):
             row = rows[(rows["batch"] == batch) & (rows["what"] == what)].iloc[0]
             line[(head, "s an image")] = f"{row['seconds_per_image']:.3g}"
             line[(head, "NFE")] = str(row["nfe"])
             line[(head, "peak MiB")] = f"{row['peak_mib']:.0f}"
         found.append(line)
-    printed = {"Batch": "paper, A100"}
+    printed: dict[Any, str] = {"Batch": "paper, A100"}
     printed[("postprocessing", "s an image")] = f"{paper['extra_seconds_per_image']:g}"
     printed[("postprocessing", "peak MiB")] = f"{paper['extra_memory_gb'] * 1e9 / 2**20:.0f} more"
     return [*found, printed]

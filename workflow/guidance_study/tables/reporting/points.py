@@ -1,32 +1,31 @@
 """Tables of points that the closed form judges: summaries over seeds, rows, claims checked, notes."""
 
+from typing import Any
+
 import pandas as pd
 
-from guidance_study.plan.recipes import shown
+from guidance_study.execution.job import Job
+from guidance_study.metrics import columns, meanings
+from guidance_study.support.text import shown
+from guidance_study.tables.reporting import SETTINGS, arms_of, recipes, title_of
 from guidance_study.tables.reporting.render import number
 
-HEADS = {
-    "neighbour_mean": "NN distance, mean", "neighbour_median": "median", "neighbour_99": "99 %",
-    "boundary": "distance to boundary", "right_class": "right class", "wasserstein": "Wasserstein",
-    "coverage": "coverage", "effective_targets": "effective targets",
-}  # fmt: skip
-DIGITS = {"neighbour_mean": 4, "neighbour_median": 4, "neighbour_99": 4}
+COLUMNS = columns("points")
 
 
 def summarise(rows: pd.DataFrame) -> pd.DataFrame:
     """Mean and standard deviation over seeds of every experiment, scale, label, state, arm and metric."""
-    by = ["experiment", "scale", "label", "state", "arm", "metric"]
+    by = ["experiment", *SETTINGS, "scale", "label", "state", "arm", "metric"]
     grouped = rows.groupby(by, sort=False, dropna=False)["value"]
     return grouped.agg(mean="mean", spread="std", seeds="count").reset_index()
 
 
-def guidance_text(setting: dict) -> str:
+def guidance_text(row: pd.Series) -> str:
     """A guidance rule in words: its classifier, and its gradient's factor where it is not 1."""
-    if "classifier" not in setting:
-        return setting["guidance"]
-    factor = setting["gradient_factor"]
-    scaled = "" if factor == 1 else f", gradient x {factor:g}"
-    return f"{setting['guidance']} ({setting['classifier']}{scaled})"
+    title, factor = title_of(row["guidance"]), row["gradient_factor"]
+    if pd.isna(row["classifier"]):
+        return title
+    return f"{title} ({row['classifier']}{'' if factor == 1 else f', gradient x {factor:g}'})"
 
 
 def flow_text(arm: dict, several: bool) -> str:
@@ -40,33 +39,31 @@ def lines(summary: pd.DataFrame, metrics: list[str], settings: dict) -> list[dic
     found, seen = [], set()
     for experiment, setting in settings.items():
         mine = summary[summary["experiment"] == experiment]
-        several = len({(arm["space"], arm["k"]) for arm in setting["arms"].values()}) > 1
+        arms, guidance = arms_of(mine), guidance_text(mine.iloc[0])
+        several = len({(arm["space"], arm["k"]) for arm in arms.values()}) > 1
         if setting["data"] not in seen:
             seen.add(setting["data"])
             line = {"Data": setting["data"], "Guidance": "none: fresh real points", "Scale": "-", "Post.": "-"}
             real = mine[mine["state"] == "real"].assign(spread=None)  # the same points for every training seed
             found.append(line | _values(real, metrics))
         for scale, part in mine.dropna(subset="scale").groupby("scale", sort=False):
-            line = {"Data": setting["data"], "Guidance": guidance_text(setting), "Scale": shown(scale)}
+            line = {"Data": setting["data"], "Guidance": guidance, "Scale": shown(scale)}
             found.append(line | {"Post.": "no"} | _values(part[part["state"] == "before"], metrics))
-            searched = set()
-            for name, arm in setting["arms"].items():
+            for name, arm in arms.items():
                 after = part[(part["state"].isin(["after", "targets"])) & (part["arm"] == name)]
                 found.append(line | {"Post.": flow_text(arm, several)} | _values(after, metrics))
-            for name, arm in setting["arms"].items():
-                if (arm["space"], arm["k"]) not in searched:  # arms that share their neighbours share the control
-                    searched.add((arm["space"], arm["k"]))
-                    control = part[(part["state"] == "retrieval") & (part["arm"] == name)]
-                    found.append(line | {"Post.": "retrieval control"} | _values(control, metrics))
+            controls = part[part["state"] == "retrieval"]
+            for _, control in controls.groupby(["neighbour_space", "k"], sort=False):  # arms that share it
+                found.append(line | {"Post.": "retrieval control"} | _values(control, metrics))
     return found
 
 
 def _values(part: pd.DataFrame, metrics: list[str]) -> dict:
     values = {}
     for metric in metrics:
-        row = part[part["metric"] == metric].head(1)
-        digits = DIGITS.get(metric, 3)
-        values[HEADS[metric]] = "" if row.empty else number(row["mean"].iloc[0], row["spread"].iloc[0], digits)
+        row, column = part[part["metric"] == metric].head(1), COLUMNS[metric]
+        said = "" if row.empty else number(row["mean"].iloc[0], row["spread"].iloc[0], column.digits)
+        values[column.head] = said
     return values
 
 
@@ -81,17 +78,17 @@ def ratio_lines(summary: pd.DataFrame, scales: list[float], arm: str, paper: dic
                 (row.state, row.metric): row for row in part[part["arm"].isna() | (part["arm"] == arm)].itertuples()
             }
 
-            def said(state: str, metric: str, digits: int, value=value) -> str:
-                return number(value[state, metric].mean, value[state, metric].spread, digits)
+            def said(state: str, metric: str, value=value) -> str:
+                return number(value[state, metric].mean, value[state, metric].spread, COLUMNS[metric].digits)
 
-            ours = [said("after", metric, 2) for metric in ("ratio_1", "ratio_10", "ratio_all")]
-            line = {"Class": str(int(label)), "Scale": shown(scale)}
+            ours = [said("after", metric) for metric in ("ratio_1", "ratio_10", "ratio_all")]
+            line: dict[Any, str] = {"Class": str(int(label)), "Scale": shown(scale)}
             line[("ratio, worst 1 % / 10 % / all", "paper")] = _triple(printed[i]) if i < len(printed) else ""
             line[("ratio, worst 1 % / 10 % / all", "here")] = " / ".join(ours)
             for metric, head in (("neighbour_mean", "NN distance, mean"), ("neighbour_99", "NN distance, 99 %")):
-                line[(head, "before")], line[(head, "after")] = said("before", metric, 4), said("after", metric, 4)
+                line[(head, "before")], line[(head, "after")] = said("before", metric), said("after", metric)
             for state in ("before", "after"):
-                line[("right class", state)] = said(state, "right_class", 3)
+                line[("right class", state)] = said(state, "right_class")
             found.append(line)
     return found
 
@@ -100,32 +97,35 @@ def _triple(values: list[float]) -> str:
     return " / ".join(f"{value:g}" for value in values)
 
 
-def claims(rows: pd.DataFrame, settings: dict) -> list[str]:
+def claims(rows: pd.DataFrame) -> list[str]:
     """What the paper leads one to expect, checked in every seed; a sentence each, that says where it fails."""
     rows = rows[rows["label"].isna() & rows["scale"].notna()]
     wide = rows.assign(arm=rows["arm"].fillna("")).pivot_table(
         index=["experiment", "seed", "scale"], columns=["state", "arm", "metric"], values="value", sort=False
     )
-    growth, fall, moved = Claim(), Claim(), {}
+    growth, fall = Claim(), Claim()
+    moved: dict[tuple[str, str], list[float]] = {}
     for (experiment, seed), part in wide.groupby(level=["experiment", "seed"], sort=False):
         ordered = part.droplevel(["experiment", "seed"]).sort_index()
+        mine = rows[rows["experiment"] == experiment]
         before = ordered["before", "", "boundary"]
         for low, high in zip(ordered.index[:-1], ordered.index[1:], strict=True):
             growth.add(before[high] > before[low], f"{experiment}, seed {seed}, {shown(low)} to {shown(high)}")
-        for arm in settings[experiment]["arms"]:
+        for arm in arms_of(mine):
             for metric in ("neighbour_mean", "neighbour_99"):
                 for scale, row in ordered.iterrows():
                     lower = row["after", arm, metric] < row["before", "", metric]
-                    fall.add(lower, f"{experiment}, {arm}, {HEADS[metric]}, seed {seed}, scale {shown(scale)}")
+                    where = f"{experiment}, {arm}, {COLUMNS[metric].head}, seed {seed}, scale {shown(scale)}"
+                    fall.add(lower, where)
             for metric in ("boundary", "coverage"):
                 change = ordered["after", arm, metric] - ordered["before", "", metric]
-                moved.setdefault((guidance_text(settings[experiment]), metric), []).extend(change.tolist())
+                moved.setdefault((guidance_text(mine.iloc[0]), metric), []).extend(change.tolist())
     found = [
         growth.said("The distance to the boundary grows from each scale to the next"),
         fall.said("Postprocessing lowers the mean and the 99 % neighbour distance"),
     ]
     changes = [
-        f"{HEADS[metric]} by {min(values):+.3f} to {max(values):+.3f} ({guidance})"
+        f"{COLUMNS[metric].head} by {min(values):+.3f} to {max(values):+.3f} ({guidance})"
         for (guidance, metric), values in moved.items()
     ]
     if changes:
@@ -154,26 +154,17 @@ class Claim:
         return f"{claim}: in {self.held} of {total} cases; NOT for {'; '.join(self.failed)}."
 
 
-MEANING = {
-    "boundary": "Distance to boundary: to where the mixture's exact posterior on clean data is 1/2.",
-    "right_class": "Right class: by the mixture's exact posterior on clean data.",
-    "wasserstein": "Wasserstein: W1 to held-out points of the class, sliced in the plane, the mean over classes.",
-    "coverage": "Coverage: balls around real points, as many as generations, that reach neighbour number {k}.",
-    "effective_targets": "Effective targets: effective sample size of Eq. (9)'s targets, relative to real points in the"
-    " place of the generations.",
-}
-
-
-def notes(rows: pd.DataFrame, contents: list[dict], params: dict, metrics: list[str], arms: list[str] | None = None):
+def notes(
+    rows: pd.DataFrame, contents: list[dict], job: Job, metrics: list[str], arms: list[str] | None = None
+) -> list[str]:
     """Sentences below a table that shows these metrics and, of the arms, these or all: sizes, definitions, settings."""
-    seeds, settings = sorted(rows["seed"].unique().tolist()), params["settings"]
-    k = next(iter(settings.values()))["manifold_k"]
+    seeds, settings = sorted(rows["seed"].unique().tolist()), job.params["settings"]
     spread = "s {}; ± is the standard deviation over them" if len(seeds) > 1 else " {}"
     sentences = [
         f"{contents[0]['n']} generations a scale, none of them trained on; training"
         f" seed{spread.format(', '.join(map(str, seeds)))}.",
-        f"NN distance: to the nearest held-out real point of the same class, of {contents[0]['real']} in all classes.",
-        *(MEANING[metric].format(k=k) for metric in metrics if metric in MEANING),
+        f"Real points: {contents[0]['real']['held_out']} held-out ones in all classes.",
+        *meanings("points", metrics, recipes(job)),
     ]
     if arms is None:
         sentences.append(
@@ -181,13 +172,15 @@ def notes(rows: pd.DataFrame, contents: list[dict], params: dict, metrics: list[
         )
     alike: dict[str, list[str]] = {}
     for name, setting in settings.items():
-        alike.setdefault(_setting(setting, arms), []).append(name)
+        alike.setdefault(setting_text(setting, arms), []).append(name)
     return sentences + [f"{', '.join(names)}: {text}" for text, names in alike.items()]
 
 
-def _setting(setting: dict, arms: list[str] | None) -> str:
+def setting_text(setting: dict, arms: list[str] | None) -> str:
+    """How an experiment was made, and of its arms these or all."""
     base, sampler, pool = setting["base"], setting["sampler"], setting["pool"]
-    note = f"base of {base['steps']} steps, batch {base['batch']}; {sampler['kind']}, {sampler['steps']} steps"
+    made = f"base of {base['steps']} steps, batch {base['batch_size']}" if base else "base with weights from outside"
+    note = f"{made}; {sampler['kind']}, {sampler['steps']} steps"
     for arm, flow in setting["flows"].items():
         if arms is not None and arm not in arms:
             continue
@@ -196,6 +189,6 @@ def _setting(setting: dict, arms: list[str] | None) -> str:
         trained = "at its scale" if own else f"at scales {', '.join(map(shown, pool['scales']))}"
         note += (
             f"; {flow_text(of, several=False)}: {pool['n']} generations {trained}, k = {of['k']}, {flow['steps']} steps"
-            f" of batch {flow['batch']}, Dopri5 at rtol {flow['rtol']:g}"
+            f" of batch {flow['batch_size']}, Dopri5 at rtol {flow['rtol']:g}"
         )
     return note + "."

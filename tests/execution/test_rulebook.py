@@ -1,0 +1,174 @@
+"""What rules say: inputs by the stage that makes them, and in a person's words what a job makes."""
+
+import json
+from types import SimpleNamespace
+
+import pytest
+from conftest import command_line
+from guidance_study.execution.rulebook import Rulebook
+from guidance_study.support.errors import StudyError
+
+
+@pytest.fixture
+def book(parsed, monkeypatch):
+    import os
+
+    monkeypatch.setattr(os, "environ", dict(os.environ))  # a rulebook hands settings to its jobs
+    return Rulebook(parsed())
+
+
+def job(artefact) -> SimpleNamespace:
+    """The wildcards of the job that makes an artefact."""
+    return SimpleNamespace(stage=artefact.stage, artefact=artefact.address.split("/")[1], i="1", n="4")
+
+
+def made(book, start: str):
+    return next(a for a in book.plan.artefacts.values() if a.about.startswith(start))
+
+
+def test_an_input_is_named_after_the_stage_that_makes_it(book):
+    measures = made(book, "digits_cfg: measured at scale 2.5")
+    rule = book.stage("measures")
+    for stage in ("dataset", "classifier", "postprocessed", "neighbours"):
+        of_stage = {f"results/{a.manifest}" for a in measures.inputs.values() if a.stage == stage}
+        assert set(rule.made_from(stage)(job(measures))) == of_stage
+        assert len(of_stage) == {"dataset": 1, "neighbours": 0}.get(stage, len(of_stage))
+
+
+def test_a_rule_that_lacks_an_input_stops_and_names_it(book):
+    samples = made(book, "digits_cg: 6000 generations")
+    rule = book.stage("samples")
+    rule.made_from("denoiser")
+    with pytest.raises(StudyError, match="rule 'samples' has no input 'classifier', which 'samples/cg-"):
+        rule.recipe(job(samples))
+    rule.made_from("classifier")
+    assert rule.recipe(job(samples)) == samples.recipe
+
+
+def test_jobs_are_described_in_words(book):
+    said = {a.about for a in book.plan.artefacts.values()}
+    assert said >= {
+        "dataset digits",
+        "model digits_conditional: trained for 3000 steps, seed 0",
+        "digits_cfg: 6000 generations at scales 1, 2, 3 to learn from, seed 0",
+        "20 nearest neighbours (features) of digits_cfg: 6000 generations at scales 1, 2, 3 to learn from, seed 0",
+        "digits_cfg: flow of features_k20 from generations at scales 1, 2, 3, seed 0",
+        "digits_cfg: 4500 generations at scale 2.5 after features_k20, seed 0",
+        "digits_cfg: measured at scale 2.5, seed 0",
+        "fractal_c_cfg: measured at scales 1, 2, 2.5, 3, seed 0",
+    }
+    samples = made(book, "digits_cfg: 6000")
+    assert book.shard.about(job(samples), []) == f"share 2 of 4 of {samples.about}"
+    assert len({a.about for a in book.plan.artefacts.values()}) == len(book.plan.artefacts)
+
+
+@pytest.mark.slow
+def test_words_are_printed_and_are_no_reason_to_run_again(project, tiny, snakemake):
+    folder = project(tiny)
+    listed = command_line(folder, "plan", "table_digits").stdout
+    target = f"results/{listed.split()[2]}/manifest.json"
+    assert "dataset digits\n    dataset: threads=1, mem_mb=" in snakemake(folder, target).stdout
+    text = (
+        json.dumps(tiny)
+        .replace('"digits": {"kind"', '"renamed": {"kind"')
+        .replace('"dataset": "digits"', '"dataset": "renamed"')
+    )
+    (folder / "config.yaml").write_text(text)
+    assert "dataset renamed" in command_line(folder, "plan", "table_digits").stdout
+    assert "Nothing to be done" in snakemake(folder, target).stdout
+
+
+STAGE = '''"""Stage `extremes`: the smallest and the largest number of a dataset."""
+
+import json
+
+import numpy as np
+
+
+def make(job):
+    data = np.load(job.inputs["dataset"].path / "train.npy")
+    (job.out / "extremes.json").write_text(json.dumps([float(data.min()), float(data.max())]))
+'''
+RULE = """
+
+extremes = book.stage("extremes")
+
+
+rule extremes:
+    # The smallest and the largest number of a dataset.
+    input:
+        dataset=extremes.made_from("dataset"),
+    output:
+        extremes.outputs,
+    log:
+        extremes.log,
+    threads: extremes.threads
+    resources:
+        **extremes.resources,
+    params:
+        recipe=extremes.recipe,
+        about=extremes.about,
+    message:
+        book.message
+    script:
+        "../scripts/extremes.py"
+"""
+TABLE = '''"""The smallest and the largest number of a dataset."""
+
+from typing import Literal
+
+from guidance_study.tables import Table
+
+
+class ExtremesTable(Table):
+    kind: Literal["extremes"]
+    title: str
+
+    def check(self, at, study):
+        """Nothing to check."""
+
+    def needs(self, plan):
+        from guidance_study.plan.recipes import Artefact
+
+        dataset = plan.dataset("digits")
+        return {"of": plan.add(Artefact("extremes", dataset.label, {}, {"dataset": dataset}, "extremes of digits"))}, {}
+
+    def make(self, job):
+        import json
+
+        import pandas as pd
+
+        from guidance_study.tables.reporting.render import framed
+
+        low, high = json.loads((job.inputs["of"].path / "extremes.json").read_text())
+        line = {"smallest": str(low), "largest": str(high)}
+        return pd.DataFrame([line]), framed([line]), []
+'''
+
+
+@pytest.mark.slow
+def test_a_new_stage_takes_a_line_and_three_files(project, tiny, snakemake):
+    """And is planned, run with and without Snakemake, published and explained like any other."""
+    tiny |= {"tables": {"table_extremes": {"kind": "extremes", "title": "Extremes"}}, "figures": {}, "trajectories": {}}
+    folder = project(tiny | {"all": ["table_extremes"]})
+    package = folder / "workflow" / "guidance_study"
+    stages = package / "config" / "stages.py"
+    entry = '"statistics": Stage('
+    assert entry in stages.read_text()
+    stages.write_text(
+        stages.read_text().replace(entry, f'"extremes": Stage(1, ("extremes.json",), small=True),\n    {entry}')
+    )
+    (package / "stages" / "extremes.py").write_text(STAGE)
+    with (folder / "workflow" / "rules" / "measure.smk").open("a") as rules:
+        rules.write(RULE)
+    (folder / "workflow" / "scripts" / "extremes.py").write_text("from _job import run\n\nrun(snakemake)\n")
+    (package / "tables" / "extremes.py").write_text(TABLE)  # for something to ask for it
+
+    planned = command_line(folder, "plan").stdout
+    assert "jobs: 1 dataset, 1 extremes, 1 table" in planned
+    assert "extremes of digits\n    extremes: threads=1," in snakemake(folder).stdout
+    assert "| -1.0 | 1.0 |" in (folder / "results" / "tables" / "table_extremes.md").read_text()
+    assert "Nothing to be done" in snakemake(folder).stdout
+    assert "stage    extremes" in command_line(folder, "explain", "table_extremes").stdout
+    assert command_line(folder, "verify").returncode == 0
+    assert "0 artefacts made" in command_line(folder, "run").stdout

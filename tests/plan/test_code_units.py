@@ -1,0 +1,289 @@
+"""Which code is part of which address: an edit moves what runs it, and what is made from that, and nothing else."""
+
+import ast
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from conftest import TOP, merge, read
+from guidance_study.config.loading import parse
+from guidance_study.plan import code
+from guidance_study.plan.code import DIGITS, PACKAGE, Code
+from guidance_study.plan.plan import Plan
+from guidance_study.support.errors import StudyError
+
+
+@pytest.fixture
+def package(tmp_path) -> Path:
+    """A copy of the package, whose code a test may change."""
+    copy = tmp_path / "guidance_study"
+    shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    return copy
+
+
+@pytest.fixture
+def planned(package, monkeypatch):
+    """A function: the artefacts of a study, in order, as the package's copy now plans them."""
+
+    def artefacts(study) -> list:
+        monkeypatch.setattr(code, "present", lambda: found)
+        found = Code(package)
+        return list(Plan(study).artefacts.values())
+
+    return artefacts
+
+
+@pytest.fixture(scope="module")
+def papers():
+    """The paper's study: every kind of data, network and space that there is."""
+    return parse(merge(read(TOP / "config.yaml"), read(TOP / "config" / "paper.yaml")))
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def kinds(value) -> set[str]:
+    """Every kind that parameters name, anywhere."""
+    if isinstance(value, list):
+        return set().union(*map(kinds, value))
+    if not isinstance(value, dict):
+        return set()
+    return set().union(*map(kinds, value.values())) | ({value["kind"]} if "kind" in value else set())
+
+
+def digests(package: Path) -> dict[str, str]:
+    now = Code(package)
+    return {unit: now.digest(unit) for unit in now.units()}
+
+
+def changed(before: dict[str, str], after: dict[str, str]) -> set[str]:
+    return {unit for unit in before.keys() | after.keys() if before.get(unit) != after.get(unit)}
+
+
+@pytest.mark.parametrize(
+    ("module", "kind", "stages"),
+    [
+        ("guidance/classifier_free", "classifier_free", {"samples", "trajectories", "cost"}),
+        ("datasets/cifar10", "cifar10", {"dataset"}),
+        ("networks/song_unet", "song_unet", {"denoiser"}),
+        ("networks/modules/residual_mlp", "residual_mlp", {"denoiser", "postprocessor"}),
+        ("embeddings/inception", "inception", {"features"}),
+        ("figures/samples", "samples", {"figure"}),
+        ("metrics/frechet", "frechet", {"measures"}),
+        ("processes/samplers/heun", "heun", {"samples"}),
+    ],
+)
+def test_an_edit_of_a_kind_moves_what_names_it_and_what_is_made_from_that(
+    planned, package, papers, module, kind, stages
+):
+    before = planned(papers)
+    with (package / f"{module}.py").open("a") as file:
+        file.write("\nADDED = 1\n")
+    after, now = planned(papers), Code(package)
+    importing = {unit for unit in now.units() if module.replace("/", ".") in now.closure(now.module(unit))}
+    moved = set()
+    for old, new in zip(before, after, strict=True):
+        runs = kind in kinds(old.params) and old.stage in stages
+        assert runs <= (old.recipe["code"] != new.recipe["code"]) <= bool(importing & old.recipe["code"].keys())
+        made_from_moved = any(a.address in moved for a in old.inputs.values())
+        assert (old.address != new.address) == (old.recipe["code"] != new.recipe["code"] or made_from_moved)
+        moved |= {old.address} if old.address != new.address else set()
+    assert {address.split("/")[0] for address in moved} & stages
+    assert moved < {a.address for a in before}
+    shutil.copy(PACKAGE / f"{module}.py", package / f"{module}.py")
+    assert [a.address for a in planned(papers)] == [a.address for a in before]
+
+
+@pytest.mark.parametrize(
+    ("module", "old", "new", "units"),
+    [
+        ("metrics/frechet", "- 2 * cross", "- 3 * cross", {"stages/measures", "stages/statistics"}),
+        ("tables/reporting/images", '"yes"', '"YES"', {"tables/images"}),
+        ("training/loop", "1 + math.cos", "2 + math.cos",
+         {"stages/denoiser", "stages/classifier", "stages/postprocessor"}),
+        # the order of an image folder's classes, and the sum of gradients over processes
+        ("sources/rawfolders", "dict(sorted(classes.items()))", "dict(sorted(classes.items(), reverse=True))",
+         {"datasets/image_folder"}),
+        ("execution/distributed", "flat.split(", "(2 * flat).split(",
+         {"stages/denoiser", "stages/classifier", "stages/postprocessor"}),
+        # a word that stands in results, of a file whose code is a matter of the plan
+        ("config/experiments", 'EVALUATOR = "evaluator"', 'EVALUATOR = "judge"', {"stages/measures", "tables/images"}),
+    ],
+)  # fmt: skip
+def test_an_edit_of_shared_code_is_one_of_the_units_that_run_it(package, module, old, new, units):
+    before = digests(package)
+    edit(package / f"{module}.py", old, new)
+    found = changed(before, digests(package))
+    assert {unit for unit in units if unit.startswith("stages/")} == {u for u in found if u.startswith("stages/")}
+    assert units <= found
+
+
+@pytest.mark.parametrize(
+    ("module", "old", "new"),
+    [
+        ("config/experiments", "pool.scales", "(pool.scales)"),
+        ("config/base", "is no SHA-256", "is none"),
+        ("execution/jobs", "making {address}", "about to make {address}"),
+        ("plan/resources", "return", "return 1 *"),
+        ("store/artefacts", "is damaged", "has damages"),
+        ("commands/plan", "return 0", "return 1 - 1"),
+        ("datasets/digits", '"""', '"""In other words. '),
+    ],
+)
+def test_what_touches_no_array_and_no_order_does_not_count(package, module, old, new):
+    before = digests(package)
+    path = package / f"{module}.py"
+    if old in path.read_text():
+        path.write_text(path.read_text().replace(old, new, 1))
+    assert digests(package) == before
+
+
+def test_no_result_comes_through_the_plan_or_the_store():
+    now = Code()
+    reached = {module for unit in now.units() for module in now.closure(now.module(unit))}
+    assert {m for m in reached if m.split(".")[0] in ("plan", "store", "config", "commands")} == {"store.rows"}
+
+
+def test_a_reformatted_package_is_the_same(package):
+    before = digests(package)
+    for path in package.rglob("*.py"):
+        path.write_text(ast.unparse(ast.parse(path.read_text())))
+    assert digests(package) == before
+
+
+def test_a_renamed_file_and_a_moved_one_are_the_same(package):
+    before = digests(package)
+    (package / "guidance" / "classifier_free.py").rename(package / "guidance" / "cfg.py")
+    (package / "support" / "randomness.py").rename(package / "sampling.py")
+    for path in package.rglob("*.py"):
+        path.write_text(path.read_text().replace("guidance_study.support.randomness", "guidance_study.sampling"))
+    assert digests(package) == before
+
+
+def test_a_relative_import_counts_as_an_absolute_one(package):
+    before = digests(package)
+    edit(package / "guidance" / "classifier_free.py", "class ", "from .shared import N\n\n\nclass ")
+    (package / "guidance" / "shared.py").write_text("N = 1\n")
+    one = digests(package)
+    assert changed(before, one) == {"guidance/classifier_free"}
+    (package / "guidance" / "shared.py").write_text("N = 2\n")
+    assert changed(one, digests(package)) == {"guidance/classifier_free"}
+
+
+def test_two_versions_of_a_rule_stand_side_by_side(planned, package, parsed):
+    """A copy under a kind of its own moves nothing."""
+    before = planned(parsed())
+    text = (package / "guidance" / "classifier_free.py").read_text()
+    (package / "guidance" / "mine.py").write_text(text.replace('"classifier_free"', '"mine"'))
+    assert [a.address for a in planned(parsed())] == [a.address for a in before]
+    assert Code(package).digest("guidance/mine") != Code(package).digest("guidance/classifier_free")
+
+
+def test_declared_the_same_it_keeps_its_revision_and_an_undone_edit_needs_no_word(planned, package, parsed):
+    before, original = planned(parsed()), Code(package)
+    path = package / "guidance" / "classifier_free.py"
+    edit(path, "unconditional + batch.scale", "unconditional + 1 * batch.scale")
+    assert [a.address for a in planned(parsed())] != [a.address for a in before]
+    code.record(Code(package), original, ["guidance/classifier_free"])
+    assert [a.address for a in planned(parsed())] == [a.address for a in before]
+    edit(path, "1 * batch", "2 * batch")
+    assert Code(package).revision("guidance/classifier_free") == Code(package).digest("guidance/classifier_free")
+    shutil.copy(PACKAGE / "guidance" / "classifier_free.py", path)
+    assert [a.address for a in planned(parsed())] == [a.address for a in before]
+
+
+def test_two_branches_that_edit_a_unit_differently_do_not_collide_when_merged(package):
+    """Each says that its own edit gives the old results; their lines together say nothing of the merged code."""
+    unit, record = "guidance/classifier_free", package.parent / code.RECORD
+    path = package / "guidance" / "classifier_free.py"
+    base, text, lines = Code(package), path.read_text(), []
+    for old, new in (
+        ("unconditional + batch.scale", "unconditional + 1 * batch.scale"),
+        ("batch.scale == 1", "1 == batch.scale"),
+    ):
+        path.write_text(text)
+        edit(path, old, new)
+        record.unlink(missing_ok=True)
+        code.record(Code(package), base, [unit])
+        assert Code(package).revision(unit) == base.revision(unit)
+        lines += record.read_text().splitlines()
+    record.write_text("\n".join(lines) + "\n")
+    edit(path, "unconditional + batch.scale", "unconditional + 1 * batch.scale")
+    merged = Code(package)
+    assert merged.revision(unit) == merged.digest(unit) != base.revision(unit)
+    assert len(merged.same) == 2
+
+
+def test_a_record_that_contradicts_itself_or_is_damaged_is_named(package):
+    record = package.parent / code.RECORD
+    line = f"guidance/classifier\t{'0' * DIGITS}\t{'1' * DIGITS}\n"
+    record.write_text(line + line)
+    assert len(Code(package).same) == 1  # two branches said the same
+    record.write_text(line + line.replace("1", "2"))
+    with pytest.raises(StudyError, match="says two things of guidance/classifier"):
+        Code(package)
+    record.write_text("<<<<<<< HEAD\n" + line)
+    with pytest.raises(StudyError, match="has the line '<<<<<<< HEAD'"):
+        Code(package)
+
+
+def test_unknown_units_and_broken_files_are_named(package):
+    with pytest.raises(StudyError, match=r"'guidance/none' is no unit of code; units are stages/dataset"):
+        Code(package).digest("guidance/none")
+    (package / "guidance" / "classifier.py").write_text("def f(:\n")
+    with pytest.raises(StudyError, match=r"classifier\.py' is no Python"):
+        Code(package).digest("guidance/classifier")
+
+
+def test_a_kind_without_a_file_is_an_error():
+    with pytest.raises(StudyError, match="no file below guidance declares the kind 'none'"):
+        Code().revisions("samples", {"guidance": {"kind": "none"}})
+
+
+def cache_of(package: Path) -> Path:
+    now = Code(package)
+    for unit in now.units():
+        now.digest(unit)
+    now.keep()
+    (path,) = (package / "__pycache__").glob("code.*.json")
+    return path
+
+
+def test_what_is_parsed_is_kept_by_content(package, monkeypatch):
+    before, path = digests(package), cache_of(package)
+    parsed = []
+    monkeypatch.setattr(code, "parsed", lambda content: parsed.append(content) or code.Source())
+    assert digests(package) == before
+    assert parsed == []
+    edit(package / "guidance" / "classifier.py", "scale * ", "scale + ")
+    digests(package)
+    assert len(parsed) == 1
+    assert json.loads(path.read_text()[64:])
+
+
+@pytest.mark.parametrize("damage", ["empty", "cut", "another digest", "no JSON", "a folder"])
+def test_a_damaged_cache_is_not_used(package, damage):
+    before, path = digests(package), cache_of(package)
+    text = path.read_text()
+    path.unlink()
+    if damage == "a folder":
+        path.mkdir()
+    else:
+        broken = {"empty": "", "cut": text[:-9], "another digest": text.replace("a", "b"), "no JSON": "x" * 99}
+        path.write_text(broken[damage])
+    now = Code(package)
+    assert {unit: now.digest(unit) for unit in now.units()} == before
+    assert now.anew
+    now.keep()  # where it cannot be written either, nothing happens
+
+
+def test_a_package_that_cannot_be_written_is_planned_with(package):
+    (package / "__pycache__").write_text("no folder")
+    now = Code(package)
+    now.digest("guidance/classifier")
+    now.keep()
+    assert (package / "__pycache__").read_text() == "no folder"

@@ -1,0 +1,185 @@
+"""Generated images at one scale, in blocks: before, after each arm, and the retrieval controls; real images."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache, cached_property, partial
+
+import numpy as np
+
+from guidance_study.config.experiments import EVALUATOR
+from guidance_study.execution.job import Job
+from guidance_study.metrics.frechet import Gaussian
+from guidance_study.metrics.sets import Real
+from guidance_study.neighbours.retrieval import Space, retrieved
+
+PARTS = ("train", "held_out")  # of the real data
+
+
+class Seen:
+    """A space in which sets of images are compared."""
+
+    name: str
+    pretrained: bool
+
+    def __init__(self, labels: dict[str, np.ndarray]):
+        self._labels = labels
+        self.of_class = cache(self._of_class)
+
+    @cached_property
+    def real(self) -> dict[str, np.ndarray]:
+        """Features (N, D) of each part of the real images."""
+        raise NotImplementedError
+
+    @cached_property
+    def gaussian(self) -> dict[str, Gaussian]:
+        """Fitted to them."""
+        raise NotImplementedError
+
+    def _of_class(self, part: str, label: int) -> Gaussian:
+        """Fitted to a class of the real images."""
+        return Gaussian.of(self.real[part][self._labels[part] == label])
+
+    def features(self, images: np.ndarray, of: str) -> np.ndarray:
+        """Features (n, D) of images (n, *shape), which are the set `of`: before, or an arm."""
+        raise NotImplementedError
+
+    def guesses(self, features: np.ndarray) -> np.ndarray:
+        """The classes (n,) of images from their features, where it is a classifier's space."""
+        raise NotImplementedError
+
+
+class Evaluator(Seen):
+    """The evaluation classifier: features of real and generated images, and the classes that it sees."""
+
+    name, pretrained = EVALUATOR, False
+
+    def __init__(self, job: Job, images: dict[str, np.ndarray], labels: dict[str, np.ndarray]):
+        from guidance_study.networks.models import load_classifier, set_up
+
+        super().__init__(labels)
+        set_up()
+        self._network, self._images = load_classifier(job.inputs[EVALUATOR]), images
+
+    @cached_property
+    def real(self) -> dict[str, np.ndarray]:
+        return {part: self.features(images, part) for part, images in self._images.items()}
+
+    @cached_property
+    def gaussian(self) -> dict[str, Gaussian]:
+        return {part: Gaussian.of(features) for part, features in self.real.items()}
+
+    def features(self, images: np.ndarray, of: str) -> np.ndarray:
+        from guidance_study.networks.models import features
+
+        return features(self._network, images)
+
+    def guesses(self, features: np.ndarray) -> np.ndarray:
+        """The classes (n,) of images from their features."""
+        from guidance_study.networks.models import predicted
+
+        return predicted(self._network, features)
+
+
+class Pretrained(Seen):
+    """A pretrained network's space: the features of every set are artefacts, as are the real ones' statistics."""
+
+    pretrained = True
+
+    def __init__(self, job: Job, name: str, labels: dict[str, np.ndarray]):
+        super().__init__(labels)
+        self._job, self.name = job, name
+
+    @cached_property
+    def real(self) -> dict[str, np.ndarray]:
+        return {part: self._stored(part) for part in PARTS}
+
+    @cached_property
+    def gaussian(self) -> dict[str, Gaussian]:
+        folders = {part: self._job.inputs[f"statistics/{self.name}/{part}"].path for part in PARTS}
+        return {p: Gaussian(np.load(f / "mean.npy"), np.load(f / "covariance.npy")) for p, f in folders.items()}
+
+    def features(self, images: np.ndarray, of: str) -> np.ndarray:
+        return self._stored(of)
+
+    def _stored(self, of: str) -> np.ndarray:
+        return np.load(self._job.inputs[f"seen/{self.name}/{of}"].path / "features.npy", mmap_mode="r")
+
+
+class RealImages(Real):
+    """Real images and their labels by part, and the spaces in which they are seen."""
+
+    def __init__(self, job: Job):
+        super().__init__()
+        folder, self._job = job.inputs["dataset"].path, job
+        self.images = {part: np.load(folder / f"{part}.npy", mmap_mode="r") for part in PARTS}
+        self.labels = {part: np.load(folder / f"{part}_labels.npy") for part in PARTS}
+
+    @cached_property
+    def spaces(self) -> list[Seen]:
+        judge = [Evaluator(self._job, self.images, self.labels)] if EVALUATOR in self._job.inputs else []
+        return judge + [Pretrained(self._job, name, self.labels) for name in self._job.params["spaces"]]
+
+
+@dataclass
+class Images:
+    """Images (n, *shape), their labels, and the parts of the real data that they are compared with."""
+
+    images: np.ndarray
+    labels: np.ndarray
+    see: Callable[[], dict[str, np.ndarray]]
+    references: tuple[str, ...] = PARTS
+
+    @cached_property
+    def features(self) -> dict[str, np.ndarray]:
+        """Features (n, D) by space."""
+        return self.see()
+
+
+class Sets:
+    """The sets of an experiment's images at one scale."""
+
+    def __init__(self, job: Job):
+        self.job, self.real = job, RealImages(job)
+        folder = job.inputs["samples"].path
+        self.samples, self.labels = np.load(folder / "samples.npy", mmap_mode="r"), np.load(folder / "labels.npy")
+        self.blocks = np.array_split(np.arange(len(self.samples)), job.params["repeats"])
+        counts = {part: len(images) for part, images in self.real.images.items()}
+        self.about = {"n": len(self.blocks[0]), "real": counts}
+
+    def __iter__(self) -> Iterator[tuple[dict, Callable[[], Images]]]:
+        (scale,) = self.job.inputs["samples"].params["scales"]
+        for state, arm, read in self._whole():
+            for b, block in enumerate(self.blocks):
+                said = {"state": state, "arm": arm, "scale": scale, "repeat": b}
+                yield said, partial(self._part, read, slice(block[0], block[-1] + 1))
+        yield {"state": "real", "arm": None, "scale": scale, "repeat": None}, self._held_out
+
+    def _whole(self) -> Iterator[tuple[str, str | None, Callable[[], Images]]]:
+        """The sets before they are divided into blocks, in the order of the generations; each read once."""
+        yield "before", None, cache(lambda: self._generated(self.samples, "before"))
+        for arm in self.job.params["arms"]:
+            yield "after", arm["name"], cache(lambda arm=arm: self._after(arm["name"]))
+            yield "retrieval", arm["name"], cache(lambda arm=arm: self._retrieved(arm))
+
+    def _generated(self, images: np.ndarray, of: str) -> Images:
+        return Images(images, self.labels, lambda: {s.name: s.features(images, of) for s in self.real.spaces})
+
+    def _after(self, arm: str) -> Images:
+        folder = self.job.inputs[f"postprocessed/{arm}"].path
+        return self._generated(np.load(folder / "samples.npy", mmap_mode="r"), arm)
+
+    def _retrieved(self, arm: dict) -> Images:
+        found = Space(self.job, arm, f"/{arm['name']}").neighbours(self.samples, self.labels)
+        index = retrieved(found.index, self.job.params["seed"])
+        see = lambda: {s.name: s.real["train"][index] for s in self.real.spaces}  # noqa: E731
+        return Images(self.real.images["train"][index], self.labels, see)
+
+    def _part(self, read: Callable[[], Images], rows: slice) -> Images:
+        whole = read()
+        see = lambda: {name: features[rows] for name, features in whole.features.items()}  # noqa: E731
+        return Images(whole.images[rows], whole.labels[rows], see)
+
+    def _held_out(self) -> Images:
+        """Real images in the generations' place."""
+        see = lambda: {s.name: s.real["held_out"] for s in self.real.spaces}  # noqa: E731
+        return Images(self.real.images["held_out"], self.real.labels["held_out"], see, ("train",))

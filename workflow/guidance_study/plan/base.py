@@ -1,0 +1,68 @@
+"""What everything begins with: datasets, base models, classifiers."""
+
+from typing import TYPE_CHECKING
+
+from guidance_study.config.training import Model
+from guidance_study.plan.recipes import Artefact
+
+if TYPE_CHECKING:
+    from guidance_study.plan.plan import Plan
+
+
+def dataset(plan: "Plan", name: str) -> Artefact:
+    """Real data as arrays, known by the digests of its raw files."""
+    spec = plan.study.datasets[name]
+    facts = plan.facts(name)
+    params = {**plan.plain("datasets", name), "raw": facts.raw}
+    return plan.add(Artefact("dataset", spec.kind, params, {}, f"dataset {name}", facts), spec.missing)
+
+
+def denoiser(plan: "Plan", name: str, seed: int) -> Artefact:
+    """A base model: trained, or with weights from outside."""
+    model = plan.study.models[name]
+    data = plan.facts(model.dataset)
+    dropout = model.class_dropout if model.conditional else None
+    network = plan.plain("networks", model.network)
+    params = {
+        "process": plan.plain("processes", model.process),
+        "network": network,
+        "shape": list(data.shape),
+        "class_rows": _rows(plan, model, data.classes),
+        "class_dropout": dropout,
+        "flip": model.flip,
+        "augment": model.augment,
+        "training": model.training.plain() if model.training else None,
+        "weights": model.weights.plain() if model.weights else None,
+        "seed": seed if model.training else 0,  # weights from outside are the same for every seed
+    }
+    kind = "conditional" if model.conditional else "unconditional"
+    label = f"{network['kind']}-{kind}-" + (f"s{seed}" if model.training else "outside")
+    inputs = {"dataset": plan.dataset(model.dataset)} if model.training else {}
+    made = f"trained for {model.training.steps} steps, seed {seed}" if model.training else "weights from outside"
+    missing = model.weights.file.missing if model.weights else None
+    return plan.add(Artefact("denoiser", label, params, inputs, f"model {name}: {made}"), missing)
+
+
+def _rows(plan: "Plan", model: Model, classes: int) -> int:
+    """Class rows of a network: one more for "no class" where it may be asked for."""
+    if not model.conditional:
+        return 0
+    return classes + int(plan.study.networks[model.network].null_rows(model.class_dropout))
+
+
+def classifier(plan: "Plan", name: str, seed: int) -> Artefact:
+    """A classifier: noisy for guidance, clean for features and evaluation."""
+    spec = plan.study.classifiers[name]
+    data = plan.facts(spec.dataset)
+    seed = seed if spec.seed is None else spec.seed
+    params = {
+        "process": plan.plain("processes", spec.process) if spec.process else None,
+        "network": spec.network.plain(),
+        "shape": list(data.shape),
+        "classes": data.classes,
+        "training": spec.training.plain(),
+        "seed": seed,
+    }
+    label = f"{spec.network.kind}-{'noisy' if spec.process else 'clean'}-s{seed}"
+    about = f"classifier {name}: trained for {spec.training.steps} steps, seed {seed}"
+    return plan.add(Artefact("classifier", label, params, {"dataset": plan.dataset(spec.dataset)}, about))

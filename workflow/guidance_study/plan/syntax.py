@@ -1,0 +1,121 @@
+"""What a file of code says, whatever its name, comments and layout: a digest of its syntax tree, and what it imports.
+
+The serialisation is our own: nodes with their fields, no positions, nothing that is empty, so that all versions of
+Python give the same. Left out is what does nothing: docstrings, `pass`, blocks for type checkers, descriptions of
+configuration keys. Imports from the package stand first in their block, by the name that they bind; where from is said
+apart (`imports`), because a module is known by its code and not by its name. Needs nothing but the standard library.
+"""
+
+import ast
+import hashlib
+from dataclasses import dataclass, field
+from typing import Any
+
+HOME = "guidance_study"
+SKIPPED = ("ctx", "kind", "type_comment", "type_ignores")  # follow from the rest, or say nothing to the interpreter
+
+
+@dataclass
+class Source:
+    """A file's code: the digest of its body, and for each import from the package, in order, [module, name].
+
+    `kinds`: the kinds that its classes declare; `constants`: name -> serialisation of the literals at its top.
+    """
+
+    body: str = ""
+    imports: list[list[str]] = field(default_factory=list)
+    kinds: list[str] = field(default_factory=list)
+    constants: dict[str, str] = field(default_factory=dict)
+
+
+def parsed(content: bytes) -> Source:
+    """What a file with these bytes says. Raises SyntaxError."""
+    tree, source = ast.parse(content), Source()
+    source.body = hashlib.sha256(_written(tree, source.imports).encode("utf-8", "surrogatepass")).hexdigest()
+    for statement in tree.body:
+        if isinstance(statement, ast.ClassDef):
+            source.kinds += [kind for part in statement.body for kind in _kinds(part)]
+        elif isinstance(statement, ast.Assign) and _literal(statement.value):
+            source.constants[_name(statement.targets[0])] = _written(statement.value, [])
+    return source
+
+
+def _written(node: Any, imports: list[list[str]]) -> str:
+    """A node, a list or a plain value as text; modules of the package go to `imports`, in the order of the text."""
+    if isinstance(node, list):
+        if node and isinstance(node[0], ast.stmt):
+            return _block(node, imports)
+        return f"[{','.join(_written(item, imports) for item in node)}]"
+    if not isinstance(node, ast.AST):
+        return ascii(node)
+    if isinstance(node, ast.Constant):
+        return f"({node.value!a})"
+    if isinstance(node, ast.JoinedStr):
+        return f"JoinedStr[{','.join(_written(part, imports) for part in _joined(node.values))}]"
+    fields = [(name, value) for name, value in ast.iter_fields(node) if name not in SKIPPED]
+    if isinstance(node, ast.Call) and _name(node.func) == "Field":
+        described = [keyword for keyword in node.keywords if keyword.arg != "description"]
+        fields = [(name, described if name == "keywords" else value) for name, value in fields]
+    texts = [(name, _written(value, imports)) for name, value in fields if value is not None and value != []]
+    return f"{type(node).__name__}({','.join(f'{name}={text}' for name, text in texts if text != '[]')})"
+
+
+def _block(statements: list[ast.stmt], imports: list[list[str]]) -> str:
+    """Statements that do something, the package's imports first: their order follows the modules' names."""
+    own, rest = [], []
+    for statement in statements:
+        if isinstance(statement, ast.Import):
+            own += [(a.asname or HOME, "", a.name) for a in statement.names if a.name.split(".")[0] == HOME]
+            statement.names = [a for a in statement.names if a.name.split(".")[0] != HOME]
+        elif isinstance(statement, ast.ImportFrom):
+            module = "." * statement.level + (statement.module or "")
+            if statement.level or module.split(".")[0] == HOME:
+                own += [(a.asname or a.name, a.name, module) for a in statement.names]
+                statement.names = []
+        if not _idle(statement):
+            rest.append(statement)
+    own.sort()
+    imports += [[module, name] for _, name, module in own]
+    texts = [f"import({name!a},{bound!a})" for bound, name, _ in own]
+    return f"[{','.join(texts + [_written(statement, imports) for statement in rest])}]"
+
+
+def _idle(statement: ast.stmt) -> bool:
+    """Whether a statement does nothing when the program runs."""
+    if isinstance(statement, ast.Import | ast.ImportFrom):
+        return not statement.names
+    if isinstance(statement, ast.If):
+        return _name(statement.test) == "TYPE_CHECKING" and not statement.orelse
+    return isinstance(statement, ast.Pass) or (
+        isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+    )
+
+
+def _joined(values: list[ast.expr]) -> list[ast.expr]:
+    """Parts of an f-string, neighbouring texts as one: versions of Python divide them differently."""
+    found: list[ast.expr] = []
+    for value in values:
+        if isinstance(value, ast.Constant) and found and isinstance(found[-1], ast.Constant):
+            found[-1] = ast.Constant(str(found[-1].value) + str(value.value))
+        else:
+            found.append(value)
+    return [part for part in found if not isinstance(part, ast.Constant) or part.value]
+
+
+def _name(node: ast.expr) -> str:
+    return node.id if isinstance(node, ast.Name) else getattr(node, "attr", "")
+
+
+def _literal(node: ast.expr) -> bool:
+    try:
+        ast.literal_eval(node)
+    except ValueError:
+        return False
+    return True
+
+
+def _kinds(part: ast.stmt) -> list[str]:
+    """The kinds that a line `kind: Literal["..."]` of a class declares."""
+    if isinstance(part, ast.AnnAssign) and _name(part.target) == "kind" and isinstance(part.annotation, ast.Subscript):
+        return [str(node.value) for node in ast.walk(part.annotation.slice) if isinstance(node, ast.Constant)]
+    return []

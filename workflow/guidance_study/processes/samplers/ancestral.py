@@ -1,0 +1,15 @@
+"""Ancestral sampling (Ho et al. 2020)."""
+
+from typing import Literal
+
+from guidance_study.processes.samplers.ddim import DDIM
+
+
+class Ancestral(DDIM):
+    """How a DDPM is sampled with fresh noise: DDIM with eta = 1, for steps = T DDPM's own sampler."""
+
+    kind: Literal["ancestral"]  # type: ignore[assignment]
+
+    def variance(self, abar: float, before: float) -> float:
+        """That of q(x_before | x_t, x_0)."""
+        return (1 - before) / (1 - abar) * (1 - abar / before)

@@ -1,5 +1,0 @@
-"""What the closed form says of points, before and after postprocessing."""
-
-from _job import run
-
-run(snakemake)
