@@ -21,7 +21,7 @@ TRAINING = {"steps": 40, "batch_size": 8, "optimizer": "adamw", "lr": 1e-2, "wei
             "lr_schedule": "cosine", "warmup": 5, "grad_clip": 1.0, "ema_decay": 0.9,
             "precision": "float32", "micro_batch": None}  # fmt: skip
 
-# In float64: the order of sums over 8 rows is 8 eps in a gradient, which Adam magnifies by lr / 1e-8 at the most a step.
+# In float64: the order of sums over 8 rows is 8 eps in a gradient, which Adam magnifies by lr / 1e-8 at most a step.
 BOUND = 8 * torch.finfo(torch.float64).eps * TRAINING["lr"] / 1e-8 * TRAINING["steps"]
 
 
