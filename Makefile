@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 # faiss-gpu where an NVIDIA driver answers, else faiss-cpu
 HARDWARE := $(shell nvidia-smi -L >/dev/null 2>&1 && echo cuda || echo cpu)
 INSTALLED := $(VENV)/installed-$(HARDWARE)
+WORKERS := --numprocesses auto --dist loadfile  # tests of a file share what is costly
 
 .PHONY: all test test-quick test-isa lint bench environment help
 
@@ -15,15 +16,15 @@ all: $(INSTALLED)  ## the environment, then the whole embedded study: tables and
 	@echo "Tables:  results/tables/   (open table_digits.html)"
 	@echo "Figures: results/figures/  (open fig_digits_samples.png)"
 
-test: $(INSTALLED)  ## the environment, then all tests, the numeric ones also with instruction sets cut down
-	$(BIN)/pytest
+test: $(INSTALLED)  ## the environment, then all tests, the numeric ones also as older processors would run them
+	$(BIN)/pytest $(WORKERS)
 	$(BIN)/python tests/instruction_sets.py
 
-test-isa: $(INSTALLED)  ## the numeric tests alone, as older processors would run them
+test-isa: $(INSTALLED)  ## the numeric tests once with each library's instruction set cut down
 	$(BIN)/python tests/instruction_sets.py
 
-test-quick: $(INSTALLED)  ## the same without the end-to-end runs
-	$(BIN)/pytest -m "not slow"
+test-quick: $(INSTALLED)  ## all tests but the end-to-end runs, once
+	$(BIN)/pytest $(WORKERS) -m "not slow"
 
 lint: $(INSTALLED)  ## ruff, the order of rooms, types, snakefmt, snakemake --lint
 	$(BIN)/ruff check .

@@ -18,7 +18,7 @@ configfile: "config.yaml"
 try:
     # Importing it reads every kind: an incomplete one is an error of its author.
     from guidance_study.config import loading
-    from guidance_study.execution.rulebook import Rulebook, warn_of_changed_code
+    from guidance_study.execution.rulebook import Rulebook
 
     for path in workflow.configfiles:
         loading.read(

@@ -28,7 +28,7 @@ def study(jobs: int) -> dict:
         config["experiments"][name]["evaluation"]["scales"] = scales
     config["tables"]["table_digits_quality"]["scales"] = scales[:1]
     config["tables"] = {name: config["tables"][name] for name in TABLES}
-    return config | {"figures": {}, "paths": {}, "all": list(TABLES)}
+    return config | {"figures": {}, "trajectories": {}, "all": list(TABLES)}
 
 
 def built(jobs: int) -> dict:

@@ -15,6 +15,8 @@ from guidance_study.config.loading import merge, parse, read  # noqa: E402
 from guidance_study.execution import blas  # noqa: E402
 
 blas.set_core()  # before any test imports numpy
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # a core for each worker
 os.environ["GUIDANCE_STUDY_GPU_LOCK"] = "False"  # or a test would wait for this process's own GPU
 
 TINY = {

@@ -9,6 +9,7 @@ processor does not exceed cut nothing down: they are named and left out.
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import torch
@@ -23,8 +24,13 @@ def run(setting: str) -> bool:
     command = [sys.executable, "-m", "pytest", "-m", "numeric and not slow", *sys.argv[1:]]
     top = Path(__file__).resolve().parents[1]
     done = subprocess.run(
-        command, cwd=top, env=os.environ | {name: value}, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
+        command,
+        cwd=top,
+        env=os.environ | {name: value, "OMP_NUM_THREADS": "1"},
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )  # fmt: skip
     if done.returncode:
         print(done.stdout)
     print(f"{setting}: {(done.stdout.splitlines() or ['no output'])[-1]}", flush=True)
@@ -36,7 +42,8 @@ def main() -> None:
     print(f"The numeric tests on a processor with {has}, its instruction sets cut down:", flush=True)
     if has != "AVX512":
         print(f"nothing to cut down to: {', '.join(BELOW_AVX512)}", flush=True)
-    passed = [run(setting) for setting in BELOW_ANY + BELOW_AVX512 * (has == "AVX512")]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # a core each: the tests' arrays are small
+        passed = list(pool.map(run, BELOW_ANY + BELOW_AVX512 * (has == "AVX512")))
     sys.exit(not all(passed))
 
 

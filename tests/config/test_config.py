@@ -32,6 +32,8 @@ MISTAKES = {
     "guidance without class dropout": ({"models": {"digits_conditional": {"class_dropout": 0.0}}}, ["experiments.digits_cfg.guidance.kind", "'classifier_free'", "class_dropout"]),
     "clean classifier guides": ({"experiments": {"digits_cg": {"guidance": {"classifier": "digits_features"}}}}, ["experiments.digits_cg.guidance.classifier", "'digits_features'", "'ddpm'"]),
     "more sampling than diffusion steps": ({"experiments": {"digits_cg": {"sampler": {"steps": 1001}}}}, ["experiments.digits_cg.sampler.steps", "1001", "at most 1000"]),
+    "a sampler that does not fit": ({"processes": {"edm": {"kind": "edm"}}, "models": {"digits_conditional": {"process": "edm"}}}, ["experiments.digits_cfg.sampler.kind", "'ddim'", "allowed are heun"]),
+    "trajectories by a sampler that shows no states": ({"trajectories": {"gauss_far": {"sampler": {"kind": "heun"}}}}, ["trajectories.gauss_far.sampler.kind", "'heun'", "allowed are ancestral, ddim"]),
     "negative seed": ({"seeds": [0, -3]}, ["seeds[1]", "-3", "0 or more"]),
     "unknown target": ({"all": ["table_9"]}, ["all[0]", "'table_9'", "table_digits"]),
     "betas reversed": ({"processes": {"ddpm": {"beta_end": 1.0e-5}}}, ["processes.ddpm.beta_end", "1e-05", "above"]),

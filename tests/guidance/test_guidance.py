@@ -9,6 +9,8 @@ from guidance_study.guidance import Guidance, Model
 from guidance_study.support.randomness import Draws
 from guided import DDPM, VARIANCE, guided, noise, process, rule, sample, sampler
 
+pytestmark = pytest.mark.numeric
+
 
 def class_eps(x, t, label):
     """eps(x, t, c), for label None or 2 of both classes together."""

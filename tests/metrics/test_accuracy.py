@@ -6,6 +6,8 @@ from guidance_study.metrics.accuracy import accuracy
 from guidance_study.metrics.images import rgb, to_uint8
 from guidance_study.support.errors import StudyError
 
+pytestmark = pytest.mark.numeric
+
 
 def test_accuracy():
     predicted, labels = np.array([0, 1, 1, 2, 2]), np.array([0, 1, 2, 2, 2])

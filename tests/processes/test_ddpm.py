@@ -18,7 +18,7 @@ def test_schedule_is_ddpms():
 
 
 def test_a_process_that_computed_something_is_still_the_same_entry():
-    used, fresh = process(steps=10), process(steps=10)
+    used, fresh = process(timesteps=10), process(timesteps=10)
     used.sqrt_abar(torch.arange(3), noise(3, 1))
     assert used == fresh
     assert used.plain() == fresh.plain()

@@ -31,11 +31,8 @@ def models():
         base = build(MLP, (1, 8, 8), 11).eval()
         plain = build(MLP, (1, 8, 8), 0).eval()
         linear = build({"kind": "linear"}, (1, 8, 8), 10, True).eval()
-    return (
-        {"classifier_free": Model(DDPM.denoiser(base), 10), "classifier": Model(DDPM.denoiser(plain), None)},
-        linear,
-        roundings(base) + roundings(linear),
-    )
+    denoisers = {"classifier_free": Model(DDPM.denoiser(base), 10), "classifier": Model(DDPM.denoiser(plain), None)}
+    return denoisers, linear, roundings(base) + roundings(linear)
 
 
 @pytest.mark.parametrize("kind", ["classifier_free", "classifier"])

@@ -1,6 +1,7 @@
 """Trajectories: parts learned and exact in one artefact, recorded frames, the gap that vanishes with exact parts."""
 
 import json
+import math
 
 import numpy as np
 import pytest
@@ -11,14 +12,19 @@ from guidance_study.plan.plan import Plan
 from guidance_study.processes.samplers import frame_times
 from guidance_study.stages.trajectories import recorded
 from guidance_study.store.rows import columns
-from guided import process, sampler
+from guided import DDPM, process, sampler
+
+# Exact parts are float64. DDIM's steps enlarge an error by sqrt(abar after / abar before), so from noise to data by
+# 1 / sqrt(abar) of the first; there are 150 steps at most, of a hundred roundings each, and all may add up.
+EXACT = 150 * 100 / math.sqrt(DDPM.abar[-1]) * 2.0**-53
+WRONG = 1e-3  # what a network of 20 training steps is off by, at the least: a million times as much
 
 EXACT = 1e-9  # in float64: far above its rounding, 1e-16, times 1 / sqrt(abar) = 157 at the first step, and the steps
 WRONG = 1e-3
 
 
 def test_frames_are_those_nearest_to_the_wanted_steps():
-    ddpm = process(steps=100)
+    ddpm = process(timesteps=100)
     path = [(step, torch.full((1, 1), float(step))) for step in sampler(steps=100).times(ddpm)[1:]]
     wanted = sampler(steps=4).times(ddpm)
     frames = recorded(path, torch.full((1, 1), 99.0), 99, wanted)

@@ -15,7 +15,7 @@ from conftest import command_line, environment, snakemake_command
 
 pytestmark = pytest.mark.slow
 
-RULES, WORDS = "workflow/guidance_study/guidance", "workflow/guidance_study/tables/paths.py"
+RULES, WORDS = "workflow/guidance_study/guidance", "workflow/guidance_study/tables/trajectories.py"
 
 
 def entry(runs: dict) -> dict:
@@ -30,10 +30,10 @@ def study(project, default) -> Path:
     """Two tables: of classifier-free guidance at the scales 1, 2 and 3, and of a copy of the rule at scale 2."""
     own = {"mine": {"eps": "exact", "guidance": {"kind": "mine"}, "scales": [2]}}
     free = {"free": {"eps": "exact", "guidance": {"kind": "classifier_free"}, "scales": [1, 2, 3]}}
-    table = {"kind": "paths", "title": "A story", "metrics": ["boundary", "bend"]}
-    tables = {"table_free": table | {"paths": ["free"], "runs": ["free"]}}
-    tables["table_mine"] = table | {"paths": ["mine"], "runs": ["mine"]}
-    config = default | {"paths": {"free": entry(free), "mine": entry(own)}, "tables": tables, "figures": {}}
+    table = {"kind": "trajectories", "title": "A story", "metrics": ["boundary", "bend"]}
+    tables = {"table_free": table | {"trajectories": ["free"], "runs": ["free"]}}
+    tables["table_mine"] = table | {"trajectories": ["mine"], "runs": ["mine"]}
+    config = default | {"trajectories": {"free": entry(free), "mine": entry(own)}, "tables": tables, "figures": {}}
     config |= {"experiments": {}, "all": list(tables)}
     folder = project(config)
     text = (folder / RULES / "classifier_free.py").read_text()
@@ -72,7 +72,7 @@ def test_edit_run_edit_run_undo(study):
     assert run(study) == {}
     edit(mine, "batch.scale", "(batch.scale + 1)")
     made = run(study, "table_mine")
-    assert made == {"paths": 1, "measures": 1, "table": 1}
+    assert made == {"trajectories": 1, "measures": 1, "table": 1}
     assert numbers(study, "table_mine")[2] == free[3]
     edit(mine, "(batch.scale + 1)", "(batch.scale - 1)")
     assert run(study) == made
@@ -81,21 +81,21 @@ def test_edit_run_edit_run_undo(study):
     assert run(study) == {}
     assert numbers(study, "table_mine")[2] == free[2]
     mine.write_text(f"# a comment\n{mine.read_text()}")
-    edit(study / RULES / "classifier.py", "class ", "ADDED = 1\n\n\nclass ")
+    edit(study / RULES / "classifier.py", "\nclass ", "\nADDED = 1\n\n\nclass ")
     assert run(study) == {}
 
 
 def test_an_edited_metric_dataset_and_wording_move_their_own(study):
     run(study)
     package = study / "workflow" / "guidance_study"
-    edit(package / "networks" / "residual_mlp.py", "def build", "ADDED = 1\n\n    def build")  # no table needs one
+    edit(package / "networks" / "residual_mlp.py", "\nclass ", "\nADDED = 1\n\n\nclass ")  # no table needs one
     assert run(study) == {}
     edit(study / WORDS, "framed(", "framed(*[], ")
     assert run(study) == {"table": 2}
-    edit(package / "metrics" / "bend.py", "class ", "ADDED = 1\n\n\nclass ")
+    edit(package / "metrics" / "bend.py", "\nclass ", "\nADDED = 1\n\n\nclass ")
     assert run(study, "table_mine") == {"measures": 1, "table": 1}
-    edit(package / "datasets" / "gaussians.py", "class ", "ADDED = 1\n\n\nclass ")
-    assert run(study, "table_mine") == {"dataset": 1, "paths": 1, "measures": 1, "table": 1}
+    edit(package / "datasets" / "gaussians.py", "\nclass ", "\nADDED = 1\n\n\nclass ")
+    assert run(study, "table_mine") == {"dataset": 1, "trajectories": 1, "measures": 1, "table": 1}
 
 
 def snakemake(folder: Path, *arguments: str) -> str:
@@ -113,19 +113,19 @@ def files(folder: Path, stage: str) -> dict[str, dict]:
 def test_forced_with_the_same_bytes_nothing_is_stale_with_others_everything_below(study):
     snakemake(study)
     before = files(study, "measures")
-    assert "stale" not in snakemake(study, "--forcerun", "paths")
+    assert "stale" not in snakemake(study, "--forcerun", "trajectories")
     assert files(study, "measures") == before
-    stage = study / "workflow" / "guidance_study" / "stages" / "paths.py"
+    stage = study / "workflow" / "guidance_study" / "stages" / "trajectories.py"
     text = stage.read_text()
     assert "np.save" in text
     # the same address with other bytes, as another machine's rounding gives them
     stage.write_text(text.replace("np.save(", "(lambda path, a: np.save(path, a * (1 + 2**-20)))(", 1))
-    (unit, revision, digest) = ("stages/paths", *revisions(study, stage, text))
+    (unit, revision, digest) = ("stages/trajectories", *revisions(study, stage, text))
     (study / "workflow" / "same_code.tsv").write_text(f"{unit}\t{digest}\t{revision}\n")
     assert "Nothing to be done" in snakemake(study)
-    said = snakemake(study, "--forcerun", "paths")
+    said = snakemake(study, "--forcerun", "trajectories")
     for name in before:
-        assert f"stale: 'measures/{name}': it was made from other bytes of 'paths/" in said
+        assert f"stale: 'measures/{name}': it was made from other bytes of 'trajectories/" in said
     assert len(re.findall(r"^stale: 'table/", said, flags=re.M)) == 2
     after = files(study, "measures")
     assert after.keys() == before.keys()
@@ -136,11 +136,11 @@ def test_forced_with_the_same_bytes_nothing_is_stale_with_others_everything_belo
 
 
 def revisions(folder: Path, stage: Path, text: str) -> tuple[str, str]:
-    """The digests of stages/paths with a file's text of before, and as it is now."""
+    """The digests of stages/trajectories with a file's text of before, and as it is now."""
     from guidance_study.plan.code import Code
 
     now, package = stage.read_text(), folder / "workflow" / "guidance_study"
     stage.write_text(text)
-    before = Code(package).digest("stages/paths")
+    before = Code(package).digest("stages/trajectories")
     stage.write_text(now)
-    return before, Code(package).digest("stages/paths")
+    return before, Code(package).digest("stages/trajectories")

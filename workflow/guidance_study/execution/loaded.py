@@ -4,11 +4,12 @@ Python loads modules when they are first needed, so their bytes are noted as the
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
+from types import ModuleType
 
 from guidance_study.config import seams
 from guidance_study.plan.code import Code
@@ -21,7 +22,9 @@ _bytes: dict[str, bytes] = {}  # module, named below the package -> its file whe
 class _Noting(MetaPathFinder):
     """Finds the package's modules as they are found anyway, and notes the bytes of their files."""
 
-    def find_spec(self, name: str, path=None, target=None) -> ModuleSpec | None:
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
         if not name.startswith(f"{HOME}."):
             return None
         spec = PathFinder.find_spec(name, path, target)

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from guidance_study.config.stages import STAGES
 from guidance_study.config.study import Study
@@ -126,7 +127,7 @@ class StageRule:
         """The output pattern of the file that Snakemake's report shows."""
         return f"{RESULTS}/{self.stage}/{{artefact}}/{STAGES[self.stage].shown}"
 
-    def artefact(self, wildcards) -> Artefact:
+    def artefact(self, wildcards: Any) -> Artefact:
         """The artefact that a job makes."""
         return self.book.plan.at(f"{self.stage}/{wildcards.artefact}")
 
@@ -147,13 +148,13 @@ class StageRule:
         """The same for every stage, for rules whose artefacts may be made from anything: **rule.made_from_any."""
         return {stage: self.made_from(stage) for stage in STAGES}
 
-    def shards(self, wildcards) -> list[str]:
+    def shards(self, wildcards: Any) -> list[str]:
         """Input function: the markers of the shards that make an artefact's rows."""
         from snakemake.io import ancient
 
         return [ancient(marker) for marker in self.book.markers(self.artefact(wildcards))]
 
-    def recipe(self, wildcards) -> dict:
+    def recipe(self, wildcards: Any) -> dict:
         """Params function: the recipe, all that a job needs to know; StudyError where the rule lacks an input."""
         artefact = self.artefact(wildcards)
         for made in artefact.inputs.values():
@@ -161,25 +162,25 @@ class StageRule:
                 raise StudyError(f"rule '{self.stage}' has no input '{made.stage}', which '{artefact.address}' needs")
         return artefact.recipe
 
-    def about(self, wildcards, output) -> str:
+    def about(self, wildcards: Any, output: Any) -> str:
         """Params function: what a job makes, in a person's words. What takes `output` is no reason to run again."""
         return self.artefact(wildcards).about
 
-    def threads(self, wildcards) -> int:
+    def threads(self, wildcards: Any) -> int:
         """Threads function: those of each process."""
         return self.book.execution.threads * self._processes(self.artefact(wildcards))
 
-    def mem_mb(self, wildcards, attempt: int) -> int:
+    def mem_mb(self, wildcards: Any, attempt: int) -> int:
         """Resource function: main memory."""
         artefact = self.artefact(wildcards)
         return self._processes(artefact) * resources.mem_mb(artefact, attempt)
 
-    def runtime(self, wildcards, attempt: int) -> int:
+    def runtime(self, wildcards: Any, attempt: int) -> int:
         """Resource function: minutes."""
         artefact = self.artefact(wildcards)
         return resources.MERGING * attempt if self.book.markers(artefact) else resources.runtime(artefact, attempt)
 
-    def gpu(self, wildcards) -> int:
+    def gpu(self, wildcards: Any) -> int:
         """Resource function: a GPU for each process where that saves an hour, else 0."""
         artefact = self.artefact(wildcards)
         return 0 if self.book.markers(artefact) else self._processes(artefact) * resources.gpus(artefact)
@@ -198,19 +199,19 @@ class ShardRule(StageRule):
         self.marker = f"{RESULTS}/{SHARDS}/{{stage}}/{{artefact}}/{{i}}-of-{{n}}.json"
         self.log = f"{RESULTS}/logs/shard/{{stage}}/{{artefact}}/{{i}}-of-{{n}}.log"
 
-    def artefact(self, wildcards) -> Artefact:
+    def artefact(self, wildcards: Any) -> Artefact:
         """The artefact that a job makes a share of."""
         return self.book.plan.at(f"{wildcards.stage}/{wildcards.artefact}")
 
-    def about(self, wildcards, output) -> str:
+    def about(self, wildcards: Any, output: Any) -> str:
         """Params function: as of other rules."""
         return f"share {int(wildcards.i) + 1} of {wildcards.n} of {self.artefact(wildcards).about}"
 
-    def runtime(self, wildcards, attempt: int) -> int:
+    def runtime(self, wildcards: Any, attempt: int) -> int:
         """Resource function: minutes of one share."""
         return resources.runtime(self.artefact(wildcards), attempt, int(wildcards.n))
 
-    def gpu(self, wildcards) -> int:
+    def gpu(self, wildcards: Any) -> int:
         """Resource function: 1 where a GPU saves an hour of the whole, else 0."""
         return resources.gpus(self.artefact(wildcards))
 

@@ -34,7 +34,7 @@ class Process(Kind):
         """Times to train at, (batch,)."""
 
     @abstractmethod
-    def denoiser(self, network) -> Denoiser:
+    def denoiser(self, network: Callable[..., "Tensor"]) -> Denoiser:
         """What a network(x, time, label) means as m(x, t, label), which guidance can wrap."""
 
     @abstractmethod

@@ -4,6 +4,7 @@ A denoiser is eps(x, t, label), t (N,) int64 diffusion step in [0, T).
 """
 
 import math
+from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -99,7 +100,7 @@ class DDPM(Process):
         """x_t = sqrt(abar_t) x_0 + sqrt(1 - abar_t) eps."""
         return self.sqrt_abar(t, x0) * x0 + self.sqrt_one_minus_abar(t, x0) * noise
 
-    def denoiser(self, network) -> Denoiser:
+    def denoiser(self, network: Callable[..., "Tensor"]) -> Denoiser:
         """A network's output as eps: itself, or for prediction 'v' (Salimans & Ho 2022),
         eps = sqrt(abar_t) v + sqrt(1 - abar_t) x_t."""
         if self.prediction == "eps":

@@ -4,6 +4,7 @@ x = x_0 + sigma n. A denoiser is D(x, sigma, label), an estimate of x_0; sigma (
 denoisers as it mixes eps = (x - D) / sigma, for it is linear.
 """
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
@@ -41,7 +42,7 @@ class EDM(Process):
         total = sigma**2 + self.sigma_data**2
         return self.sigma_data**2 / total, sigma * self.sigma_data / total.sqrt(), 1 / total.sqrt(), sigma.log() / 4
 
-    def denoiser(self, network) -> Denoiser:
+    def denoiser(self, network: Callable[..., "Tensor"]) -> Denoiser:
         """Eq. (7): D(x; sigma) = c_skip x + c_out F(c_in x; c_noise, label). What follows the label goes to F too."""
 
         def denoise(x, sigma, label, *told):

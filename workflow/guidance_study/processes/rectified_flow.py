@@ -3,6 +3,7 @@
 A velocity field is v(z, s, label): z (N, *shape), s (N,) in [0, 1], label (N,) int64 or None.
 """
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from guidance_study.processes import Denoiser, Process
@@ -15,7 +16,7 @@ Velocity = Denoiser
 TIME_SCALE = 1000.0  # networks take time in [0, 1000], as a DDPM's; s in [0, 1] alone would move their embedding little
 
 
-def velocity(network, output_scale: float = 1.0) -> Velocity:
+def velocity(network: Callable[..., "Tensor"], output_scale: float = 1.0) -> Velocity:
     """A network as a velocity field. `output_scale` brings the network's output, near 1, to the targets' size."""
     return lambda z, s, label: output_scale * network(z, s * TIME_SCALE, label)
 
@@ -46,7 +47,7 @@ class RectifiedFlow(Process):
         """(1 - s) / s: z_s = (1 - s) n + s x_0."""
         return (1 - t) / t if t > 0 else float("inf")
 
-    def denoiser(self, network) -> Velocity:
+    def denoiser(self, network: Callable[..., "Tensor"]) -> Velocity:
         """The network as v(z, s, label); Eq. (8) mixes velocities as it mixes eps: they are linear in it."""
         return velocity(network)
 

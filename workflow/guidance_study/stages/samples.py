@@ -71,7 +71,9 @@ class Generator:
             job.params["classes"],
         )
 
-    def generate(self, draws: Draws, scale: float, device="cpu", label: Tensor | None = None) -> tuple[Tensor, int]:
+    def generate(
+        self, draws: Draws, scale: float, device: torch.device | str = "cpu", label: Tensor | None = None
+    ) -> tuple[Tensor, int]:
         """The samples of `draws`, (last - first, *shape), at one scale, and the evaluations that they took.
 
         They are the same whatever range they are asked for in; adaptive solvers have ranges that are fixed.

@@ -1,5 +1,7 @@
 """Stage `trajectories`: guided trajectories from the same noises, with learned parts, exact parts, or some of each."""
 
+from collections.abc import Iterable
+
 import numpy as np
 import torch
 
@@ -17,7 +19,9 @@ from guidance_study.support.progress import track
 from guidance_study.support.randomness import Draws
 
 
-def recorded(path, start: torch.Tensor, first: int, wanted: list[int]) -> torch.Tensor:
+def recorded(
+    path: Iterable[tuple[int, torch.Tensor]], start: torch.Tensor, first: int, wanted: list[int]
+) -> torch.Tensor:
     """The frames (F, n, d) of a path nearest to the wanted diffusion steps; `first` is the step of `start`."""
     steps, states = [first], [start]
     for step, state in path:

@@ -11,12 +11,13 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from guidance_study.config.stages import STAGES
-from guidance_study.plan.recipes import recipe_key
+from guidance_study.plan.recipes import Artefact, recipe_key
 from guidance_study.support.errors import StudyError
+from guidance_study.support.params import Params
 from guidance_study.support.text import canonical
 from guidance_study.support.writing import explained, scratch_name, sha256, sweep, sync
 
@@ -59,7 +60,7 @@ class Store:
         except (UnicodeDecodeError, AttributeError, ValueError):
             raise DamagedArtefact(f"'{path}' is damaged: it is not a manifest any more") from None
 
-    def has(self, artefact) -> bool:
+    def has(self, artefact: Artefact) -> bool:
         """Whether the artefact is finished and made by this very recipe (no digests computed)."""
         with contextlib.suppress(DamagedArtefact):
             manifest = self.manifest(artefact.address)
@@ -125,7 +126,7 @@ class Store:
                 folder.parent.parent.rmdir()
 
     @contextlib.contextmanager
-    def write(self, address: str, describe) -> Iterator[Path]:
+    def write(self, address: str, describe: Callable[[], Params]) -> Iterator[Path]:
         """A scratch folder whose files become the artefact if the block ends well, and vanish if it does not.
 
         `describe()` is called at the end and returns the manifest without `files` and `digest`.

@@ -1,9 +1,10 @@
 """Plain values as text: one text for equal values."""
 
 import json
+from typing import Any
 
 
-def canonical(value) -> str:
+def canonical(value: Any) -> str:
     """Canonical JSON of plain types: sorted keys, no spaces; NaN and infinity are errors."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 

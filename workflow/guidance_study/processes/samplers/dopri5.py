@@ -1,5 +1,6 @@
 """Dopri5 on dz/ds = v(z, s, c): for the rectified-flow base model and for the postprocessor."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING, ClassVar, Literal
@@ -66,7 +67,7 @@ def per_sample_norm(error: "Tensor") -> "Tensor":
 
 
 def solve(v: Velocity, start: "Tensor", label: "Tensor | None", rtol: float, atol: float, first: int = 0,
-          norm=per_sample_norm) -> Solution:  # fmt: skip
+          norm: Callable[["Tensor"], "Tensor"] = per_sample_norm) -> Solution:  # fmt: skip
     """Integrate dz/ds = v(z, s, c) from z(0) = start to s = 1 by Dopri5; all samples share their steps.
 
     `first` is the index of the block's first sample, for messages. Raises NonFiniteVelocity, StiffVelocity.
