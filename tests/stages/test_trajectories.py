@@ -19,9 +19,6 @@ from guided import DDPM, process, sampler
 EXACT = 150 * 100 / math.sqrt(DDPM.abar[-1]) * 2.0**-53
 WRONG = 1e-3  # what a network of 20 training steps is off by, at the least: a million times as much
 
-EXACT = 1e-9  # in float64: far above its rounding, 1e-16, times 1 / sqrt(abar) = 157 at the first step, and the steps
-WRONG = 1e-3
-
 
 def test_frames_are_those_nearest_to_the_wanted_steps():
     ddpm = process(timesteps=100)
