@@ -7,6 +7,8 @@ import torch
 from guidance_study.support.randomness import generator
 from guidance_study.training import augment
 
+pytestmark = pytest.mark.numeric
+
 
 def picture() -> torch.Tensor:
     """One bright spot off the centre, (1, 1, 9, 9)."""

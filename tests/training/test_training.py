@@ -21,6 +21,9 @@ TRAINING = {"steps": 40, "batch_size": 8, "optimizer": "adamw", "lr": 1e-2, "wei
             "lr_schedule": "cosine", "warmup": 5, "grad_clip": 1.0, "ema_decay": 0.9,
             "precision": "float32", "micro_batch": None}  # fmt: skip
 
+# In float64: the order of sums over 8 rows is 8 eps in a gradient, which Adam magnifies by lr / 1e-8 at most a step.
+BOUND = 8 * torch.finfo(torch.float64).eps * TRAINING["lr"] / 1e-8 * TRAINING["steps"]
+
 
 class Killed(Exception):
     pass
@@ -257,7 +260,7 @@ def test_micro_batches_sum_to_the_gradients_of_the_batch(tmp_path, size):
     whole, losses = train(tmp_path / "whole", precision=torch.float64)
     parts, again = train(tmp_path / "parts", TRAINING | {"micro_batch": size}, precision=torch.float64)
     assert torch.allclose(losses, again, rtol=1e-6)  # losses are kept in float32
-    assert all(torch.allclose(whole[name], parts[name], rtol=0, atol=1e-9) for name in whole)
+    assert all(torch.allclose(whole[name], parts[name], rtol=0, atol=BOUND) for name in whole)
 
 
 def test_bfloat16_learns_nearly_the_same_and_keeps_float32_weights(tmp_path):
@@ -276,7 +279,7 @@ def test_a_compiled_network_learns_the_same(tmp_path, monkeypatch, dropout):
     monkeypatch.setenv("GUIDANCE_STUDY_COMPILE", "default")
     compiled, _ = train(tmp_path / "compiled", dropout=dropout, precision=torch.float64)
     assert compiled.keys() == whole.keys()
-    assert all(torch.allclose(whole[name], compiled[name], rtol=0, atol=1e-9) for name in whole)
+    assert all(torch.allclose(whole[name], compiled[name], rtol=0, atol=BOUND) for name in whole)
 
 
 def test_learning_rates():
