@@ -53,8 +53,10 @@ class Parts:
 
 
 def make(job: Job) -> None:
-    """Files: trajectories.npy (rows, frames, n, d) float64, of `store.rows.columns` at
-    `processes.samplers.frame_times`; labels.npy (n,)."""
+    """Files: trajectories.npy (rows, frames, n, d) float64; labels.npy (n,).
+
+    Rows are those of `store.rows.columns`, frames those of `processes.samplers.frame_times`.
+    """
     params, device = job.params, set_up()
     process = seams.parse("processes", params["process"])
     parts = Parts(job, process, device)
