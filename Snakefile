@@ -29,11 +29,21 @@ try:
 except StudyError as error:
     raise WorkflowError(str(error)) from None
 
-if workflow.is_main_process:
+execute = workflow.execute
+
+
+def prepared(executor_plugin, **others):
+    """Only here it is known whether jobs run: not for -n or --touch, and --summary or --unlock never get here."""
+    settings = executor_plugin.common_settings
     try:
-        book.prepare(workflow.dryrun)
+        book.prepare(not (settings.dryrun_exec or settings.touch_exec))
     except StudyError as error:
         raise WorkflowError(str(error)) from None
+    return execute(executor_plugin=executor_plugin, **others)
+
+
+if workflow.is_main_process:
+    workflow.execute = prepared
 
 
 wildcard_constraints:
@@ -49,7 +59,8 @@ onstart:
 
 onsuccess:
     try:
-        book.repeat(sys.argv)
+        if not workflow.touch:
+            book.repeat(sys.argv)
     except StudyError as error:
         raise WorkflowError(str(error)) from None
 

@@ -1,10 +1,13 @@
 """A store for tests of looking at stores: the artefacts of a plan, finished, with small made-up files."""
 
-from collections.abc import Iterable
+import hashlib
+import json
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from guidance_study.plan.recipes import Artefact
 from guidance_study.store.artefacts import Store, content
+from guidance_study.support.text import canonical
 
 RUN = {
     "seconds": 90.5,
@@ -28,3 +31,12 @@ def fill(root: Path, artefacts: Iterable[Artefact]) -> Store:
             for name in artefact.spec.files:
                 (out / name).write_text(f"{artefact.address} {name}")
     return store
+
+
+def rewrite(path: Path, change: Callable[[dict], None]) -> None:
+    """Change a manifest as if it had been written so."""
+    manifest = json.loads(path.read_text())
+    del manifest["digest"]
+    change(manifest)
+    digest = hashlib.sha256(canonical(manifest).encode()).hexdigest()
+    path.write_text(json.dumps(manifest | {"digest": digest}))

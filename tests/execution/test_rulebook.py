@@ -5,7 +5,10 @@ from types import SimpleNamespace
 
 import pytest
 from conftest import command_line
+from guidance_study.execution import rulebook
+from guidance_study.execution.again import unforced
 from guidance_study.execution.rulebook import Rulebook
+from guidance_study.store.lock import Lock
 from guidance_study.support.errors import StudyError
 
 
@@ -60,6 +63,48 @@ def test_jobs_are_described_in_words(book):
     samples = made(book, "digits_cfg: 6000")
     assert book.shard.about(job(samples), []) == f"share 2 of 4 of {samples.about}"
     assert len({a.about for a in book.plan.artefacts.values()}) == len(book.plan.artefacts)
+
+
+def test_a_dry_run_beside_a_run_names_what_is_stale(book, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(rulebook, "problems", lambda *_: ["stale: 'samples/x'"])
+    with Lock(tmp_path / "results"):
+        book.prepare(changes=False)
+    assert capsys.readouterr().err == "stale: 'samples/x'\n"
+
+
+@pytest.mark.parametrize(
+    "arguments, targets",
+    {
+        "--forcerun=samples table_2": ["table_2"],
+        "table_2 --forcerun samples table": ["table_2"],
+        "table_2 -Rsamples": ["table_2"],
+        "table_2 -pF": ["table_2"],
+        "table_2 -nR x": ["table_2"],
+        "--forcea table_2": ["table_2"],
+        "-f -- table_2": ["table_2"],
+        "-p": [],
+    }.items(),
+)
+def test_a_repeat_keeps_targets_and_forces_nothing(arguments, targets):
+    _, parsed = unforced(arguments.split())
+    assert list(parsed.targets) == targets
+    assert not (parsed.force or parsed.forceall or parsed.forcerun)
+    assert parsed.dryrun == ("-n" in arguments)
+
+
+def test_a_run_is_repeated_once(book, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    calls = []
+    monkeypatch.setattr(rulebook, "set_aside", lambda *_: 1)
+    monkeypatch.setattr(book._lock, "__exit__", lambda *_: None, raising=False)
+    monkeypatch.setattr(rulebook.subprocess, "run", lambda *a, env: calls.append(env) or SimpleNamespace(returncode=0))
+    book._lock.__enter__()
+    book.repeat(["/bin/snakemake", "-F"])
+    with pytest.raises(StudyError, match="gave other bytes once more"):
+        monkeypatch.setattr(rulebook.os, "environ", calls[0])
+        book.repeat(["/bin/snakemake", "-F"])
+    assert len(calls) == 1
 
 
 @pytest.mark.slow

@@ -1,7 +1,7 @@
 """`explain`: what lies behind a table, by its name, its path or its address."""
 
 import pytest
-from filled_store import fill
+from filled_store import fill, rewrite
 from guidance_study.plan.plan import Plan
 from guidance_study.store.lineage import lineage
 from guidance_study.store.publishing import publish_all
@@ -24,6 +24,15 @@ def test_a_name_a_path_and_an_address_say_the_same(results, parsed):
     assert by_name[0] == address
     for named in (address, f"{address}/table.md", *map(str, paths)):
         assert list(lineage(named, results)) == by_name
+
+
+def test_artefacts_from_before_recipes_named_code_are_explained(results):
+    for path in results.glob("*/*/manifest.json"):
+        rewrite(path, lambda manifest: manifest["recipe"].pop("code"))
+    address = next(results.glob("table/table_digits-*")).relative_to(results).as_posix()
+    said = list(lineage(address, results))
+    assert said[:2] == [address, "  stage    table"]
+    assert not any(line.startswith("  code ") for line in said)
 
 
 @pytest.mark.parametrize(

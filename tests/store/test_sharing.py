@@ -90,18 +90,19 @@ def test_half_copied_artefacts_are_named_never_used_and_made_again(pair, capsys)
     laptop, server = pair
     expected = digests(laptop) | digests(server)
     by_copying(server, laptop)
-    table, paths = next(a for a in expected if "table_other" in a), next(a for a in expected if a.startswith("paths/"))
+    table = next(a for a in expected if "table_other" in a)
+    trajectories = next(a for a in expected if a.startswith("trajectories/"))
     (laptop / "results" / table / "manifest.json").unlink()  # the copying was stopped before it
-    array = laptop / "results" / paths / "paths.npy"
+    array = laptop / "results" / trajectories / "trajectories.npy"
     array.write_bytes(array.read_bytes()[:1000])  # and a tool that does not write beside and rename left this
     status, found = call(laptop, capsys, "verify")
     assert status == 1
     assert f"{table}/manifest.json' is missing" in found
-    assert f"{paths}/paths.npy' is damaged" in found
+    assert f"{trajectories}/trajectories.npy' is damaged" in found
     stopped = command_line(laptop, "run")
     assert stopped.returncode == 2
-    assert re.search(r"paths\.npy' is damaged.*; delete '.*' and run again to rebuild it", stopped.stderr)
-    shutil.rmtree(laptop / "results" / paths)
+    assert re.search(r"trajectories\.npy' is damaged.*; delete '.*' and run again to rebuild it", stopped.stderr)
+    shutil.rmtree(laptop / "results" / trajectories)
     done = command_line(laptop, "run")
     assert "2 artefacts made" in done.stdout, done.stderr
     assert call(laptop, capsys, "verify")[0] == 0
@@ -110,7 +111,7 @@ def test_half_copied_artefacts_are_named_never_used_and_made_again(pair, capsys)
 
 def test_copying_again_mends_a_truncated_copy(pair, capsys):
     laptop, server = pair
-    array = next((laptop / "results" / "paths").glob("*/paths.npy"))
+    array = next((laptop / "results" / "trajectories").glob("*/trajectories.npy"))
     array.write_bytes(array.read_bytes()[:1000])
     by_copying(server, laptop)
     assert call(laptop, capsys, "verify") == (0, "7 artefacts, 0 damaged files\n")

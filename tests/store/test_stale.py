@@ -73,7 +73,7 @@ def test_a_manifest_that_does_not_say_what_was_read_is_not_trusted(store):
     with store.write(MODEL.address, lambda: {"recipe": MODEL.recipe, "facts": {}, "run": RUN}) as out:
         for name in MODEL.spec.files:
             (out / name).write_text(f"{MODEL.address} {name}")
-    assert MODEL.address in stale(store, ADDRESSES)
+    assert stale(store, ADDRESSES)[MODEL.address] == "its manifest does not say which bytes it was made from"
 
 
 def test_what_is_set_aside_is_whole_and_out_of_the_way(store):

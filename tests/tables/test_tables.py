@@ -32,7 +32,7 @@ def spec(**changes) -> dict:
 
 
 def measured(seeds=(0,), scales=(2.25, 2.5)) -> pd.DataFrame:
-    """value = 100 seed + 10 scale + block, less 1000 for every step from before to after to retrieval."""
+    """value = 100 seed + 10 scale + repeat, less 1000 for every step from before to after to retrieval."""
     states = [("before", NO_ARM), ("after", ARM), ("retrieval", ARM)]
     rows = [
         {"experiment": "e", "state": state, **arm, **RULE, "repeat": b, "metric": "frechet", "reference": reference,
@@ -59,12 +59,12 @@ def params(**changes) -> dict:
     return {"spec": spec(**changes), "settings": {"e": SETTING}}
 
 
-def test_one_seed_spreads_over_blocks():
+def test_one_seed_spreads_over_repeats():
     row = summarise(measured(), spec()).query("state == 'before' and scale == 2.5 and reference == 'train'").iloc[0]
     assert row["mean"] == 26.0
     assert row["minimum"] == 25.0
     assert row["spread"] == pytest.approx(np.std([25, 26, 27], ddof=1))
-    assert (row["spread_over"], row["seeds"], row["blocks"]) == ("blocks", 1, 3)
+    assert (row["spread_over"], row["seeds"], row["repeats"]) == ("repeats", 1, 3)
 
 
 def test_several_seeds_spread_over_their_means():
@@ -113,7 +113,7 @@ def test_every_format_carries_title_numbers_and_notes():
     assert set(text) == {".md", ".html", ".tex"}
     for suffix, document in text.items():
         assert "26.00" in document, suffix
-        assert "3 disjoint blocks of 200 generations" in document, suffix
+        assert "3 disjoint repeats of 200 generations" in document, suffix
         assert "1438 training" in document, suffix
         assert "7.00" in document, suffix
         assert "retrieval control" in document, suffix

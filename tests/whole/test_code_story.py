@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from conftest import command_line, environment, snakemake_command
+from filled_store import rewrite
 
 pytestmark = pytest.mark.slow
 
@@ -132,6 +133,26 @@ def test_forced_with_the_same_bytes_nothing_is_stale_with_others_everything_belo
     assert all(after[name]["inputs"] != before[name]["inputs"] for name in before)
     assert command_line(study, "verify").returncode == 0
     assert "Nothing to be done" in snakemake(study)
+    assert "stale" not in snakemake(study, "-n")
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file below results, hidden ones too."""
+    return {str(p): p.read_bytes() for p in (folder / "results").rglob("*") if p.is_file()}
+
+
+def test_only_a_run_that_makes_something_sets_stale_artefacts_aside(study):
+    run(study)
+    for path in (study / "results" / "measures").glob("*/manifest.json"):
+        rewrite(path, lambda manifest: manifest.update(inputs=dict.fromkeys(manifest["inputs"], "0" * 64)))
+    before = contents(study)
+    assert len(re.findall(r"^stale: 'table/", snakemake(study, "-n"), flags=re.M)) == 2
+    for mode in ("--summary", "--list-rules", "--unlock"):
+        assert "set aside" not in snakemake(study, mode), mode
+    assert contents(study) == before
+    assert "set aside" not in snakemake(study, "--touch")
+    assert not (study / "results" / ".stale").exists()
+    assert len(re.findall(r"^stale: 'table/.*set aside", snakemake(study), flags=re.M)) == 2
     assert "stale" not in snakemake(study, "-n")
 
 

@@ -41,7 +41,7 @@ def test_every_output_is_there_and_says_what_it_is(built):
         assert (folder / "results" / "figures" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
         assert (folder / "results" / "figures" / f"{name}.pdf").read_bytes().startswith(b"%PDF")
     text = (folder / "results" / "tables" / "table_digits.md").read_text()
-    assert "3 disjoint blocks of 60 generations" in text
+    assert "3 disjoint repeats of 60 generations" in text
     assert "retrieval control" in text
     assert "training seed 0;" in text
     index = (folder / "results" / "index.tsv").read_text().splitlines()

@@ -136,7 +136,7 @@ def test_the_papers_numbers_stand_beside_ours(built):
     text = (folder / "results" / "tables" / "table_s1.md").read_text()
     for printed in ("paper 41.58", "paper 25.96", "paper 22.97", "paper 20.19", "paper 20.1"):
         assert printed in text
-    assert "2 disjoint blocks of 20 generations" in text
+    assert "2 disjoint repeats of 20 generations" in text
     assert "clean-fid's Inception" in text
     cost = (folder / "results" / "tables" / "table_cost.md").read_text()
     assert "| paper, A100 |" in cost

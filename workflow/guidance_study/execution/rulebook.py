@@ -27,6 +27,8 @@ from guidance_study.store.stale import problems, set_aside
 from guidance_study.support.errors import StudyError
 from guidance_study.support.settings import SETTINGS
 
+REPEATS = SETTINGS + "REPEATS"  # the environment's sign of a run that repeats another
+
 
 class Rulebook:
     """The rules' side of a plan."""
@@ -68,13 +70,13 @@ class Rulebook:
         files = [file for file in self.plan.raw_files() if file.urls and not file.path.exists()]
         return [[str(file.path), file.sha256, list(file.urls)] for file in files]
 
-    def prepare(self, dry_run: bool) -> None:
+    def prepare(self, changes: bool) -> None:
         """Before the graph is built: set stale artefacts aside, show finished tables and figures under their names.
 
-        A dry run only names what is stale.
+        Where the run `changes` nothing, as a dry run, it only names what is stale.
         """
         root = Path(RESULTS)
-        if dry_run:
+        if not changes:
             for problem in problems(Store(root), self.plan.artefacts):
                 print(problem, file=sys.stderr)
         elif root.is_dir():
@@ -97,13 +99,18 @@ class Rulebook:
     def repeat(self, arguments: list[str]) -> None:
         """At the end of a run: where it gave other bytes to what others were made from, run again, to make those anew.
 
-        `arguments`: the command line. What it forces is not forced again. Raises StudyError if that run fails.
+        `arguments`: the command line. What it forces is not forced again. Raises StudyError if that run fails, or if
+        this one is such a run already: bytes that differ each time would never end.
         """
-        if set_aside(Store(Path(RESULTS)), self.plan.artefacts):
-            self._lock.__exit__()
-            command = [sys.executable, "-m", "snakemake", *unforced(arguments[1:])]
-            if "snakemake" not in Path(arguments[0]).parts[-2:] or subprocess.run(command).returncode:
-                raise StudyError("artefacts that were made from other bytes are not made anew yet; run again")
+        if not set_aside(Store(Path(RESULTS)), self.plan.artefacts):
+            return
+        if REPEATS in os.environ:
+            raise StudyError("what was made anew gave other bytes once more; run again to make what was made from it")
+        self._lock.__exit__()
+        command = [sys.executable, "-P", str(Path(__file__).with_name("again.py")), *arguments[1:]]
+        repeatable = "snakemake" in Path(arguments[0]).parts[-2:]
+        if not repeatable or subprocess.run(command, env=os.environ | {REPEATS: "1"}).returncode:
+            raise StudyError("artefacts that were made from other bytes are not made anew yet; run again")
 
 
 class StageRule:
@@ -214,18 +221,6 @@ class ShardRule(StageRule):
     def gpu(self, wildcards: Any) -> int:
         """Resource function: 1 where a GPU saves an hour of the whole, else 0."""
         return resources.gpus(self.artefact(wildcards))
-
-
-def unforced(arguments: list[str]) -> list[str]:
-    """Snakemake's command line without what makes it run jobs whose outputs are there."""
-    kept, forced = [], False
-    for word in arguments:
-        name = word.partition("=")[0]
-        if word.startswith("-"):
-            forced = name in ("-R", "--forcerun")  # and the words that follow
-        if not forced and name not in ("-f", "--force", "-F", "--forceall"):
-            kept.append(word)
-    return kept
 
 
 def export_settings(study: Study) -> None:

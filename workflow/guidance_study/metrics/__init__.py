@@ -180,7 +180,7 @@ def _names(subject: str) -> Any:
 # Types of configuration values that are the name of a metric's column.
 ImageMetricName = Annotated[str, Late(partial(_names, "images"))]
 PointMetricName = Annotated[str, Late(partial(_names, "points"))]
-PathMetricName = Annotated[str, Late(partial(_names, "trajectories"))]
+TrajectoryMetricName = Annotated[str, Late(partial(_names, "trajectories"))]
 
 
 def columns(subject: str) -> dict[str, Column]:

@@ -27,7 +27,8 @@ SETS: dict[str, Callable[[Job], Any]] = {
 
 
 def make(job: Job) -> None:
-    """File: measures.json, {"rows": [{state, arm, scale, block, metric, space, reference, label, value}], "n", "real"}.
+    """File: measures.json, {"rows": [{state, arm, scale, repeat, metric, space, reference, label, value}], "n",
+    "real"}.
 
     `state` is real (held-out images, or fresh points, in the generations' place), before, after, retrieval, or targets:
     what an arm's flow learns towards; null for trajectories, whose rows have a `run` too. `label` is a class, or null

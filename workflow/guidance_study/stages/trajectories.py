@@ -53,10 +53,14 @@ class Parts:
 
 
 def make(job: Job) -> None:
-    """Files: trajectories.npy (rows, frames, n, d) float64, see `rows.columns` and `rows.times`; labels.npy (n,)."""
+    """Files: trajectories.npy (rows, frames, n, d) float64; labels.npy (n,).
+
+    Rows are those of `store.rows.columns`, frames those of `processes.samplers.frame_times`.
+    """
     params, device = job.params, set_up()
     process = seams.parse("processes", params["process"])
-    parts, draws = Parts(job, process, device), Draws(params["seed"], "paths", 0, params["n"])
+    parts = Parts(job, process, device)
+    draws = Draws(params["seed"], "paths", 0, params["n"])  # their name of before: the same noises as then
     label = torch.arange(params["n"], device=device) % params["classes"]
     start = draws.normal("x_T", tuple(params["shape"])).to(device).double()
     wanted, rows = frame_times(params), []

@@ -102,7 +102,7 @@ def lineage(named: str, results: Path) -> Iterator[str]:
         hardware = run["hardware"]
         yield f"{address}"
         yield f"  stage    {recipe['stage']}"
-        yield from (f"  code     {unit}: {revision}" for unit, revision in recipe["code"].items())
+        yield from (f"  code     {unit}: {revision}" for unit, revision in recipe.get("code", {}).items())
         yield from (
             f"  {name:8} {value}" for name, value in recipe["params"].items() if name not in ("sources", "settings")
         )

@@ -166,7 +166,7 @@ def _instrument(graph: _Graph, recipe: dict, run: dict) -> dict:
 
 def _code(recipe: dict) -> str:
     """One digest of the code of all units that a recipe runs."""
-    return recipe_key(recipe["code"])
+    return recipe_key(recipe.get("code", {}))
 
 
 def _home(package: str) -> str:

@@ -1,4 +1,4 @@
-"""Stale artefacts: made from other bytes than their inputs hold now, or from a stale one.
+"""Stale artefacts: made from other bytes than their inputs hold now, or from nobody knows which, or from a stale one.
 
 An address says how an artefact is made. Made again, on another machine or by a choice that the recipe leaves open, an
 input may have other bytes; what was made from the old ones would stand beside it and contradict it.
@@ -28,7 +28,10 @@ def stale(store: Store, addresses: Iterable[str]) -> dict[str, str]:
         if made is None:
             return None
         for source in dict.fromkeys(made["recipe"]["inputs"].values()):
-            if (now := manifest(source)) and made.get("inputs", {}).get(source) != content(now):
+            now = manifest(source)
+            if now and "inputs" not in made:
+                return "its manifest does not say which bytes it was made from"
+            if now and made["inputs"].get(source) != content(now):
                 return f"it was made from other bytes of '{source}' than there are now"
             if reason(source):
                 return f"it was made from '{source}', which is stale"

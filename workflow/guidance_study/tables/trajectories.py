@@ -8,7 +8,7 @@ from pydantic import Field
 from guidance_study.config.base import Name
 from guidance_study.config.sentences import distinct, known
 from guidance_study.config.trajectories import EXACT
-from guidance_study.metrics import PathMetricName
+from guidance_study.metrics import TrajectoryMetricName
 from guidance_study.tables import Table
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class TrajectoryTable(Table):
     trajectories: list[Name] = Field(min_length=1, description="names in `trajectories`")
     runs: list[Name] | None = Field(None, min_length=1, description="names of runs; null: all")
     reference: Name = Field("exact", description="the run whose trajectories at scale 1 are the exact conditional ones")
-    metrics: list[PathMetricName] = Field(min_length=1, description="columns (our guess)")
+    metrics: list[TrajectoryMetricName] = Field(min_length=1, description="columns (our guess)")
 
     def check(self, at: str, study: "Study") -> None:
         """Its names exist."""

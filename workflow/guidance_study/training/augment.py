@@ -13,7 +13,6 @@ from torch.nn import functional as F
 
 SCALE = 2**0.2  # of an image at a_2 = 1, and its stretch at a_5 = 1
 SHIFT = 1 / 8  # of the image's side at a_6 = 1
-TOLD = 9  # numbers that the network is told
 
 
 def draws(source: np.random.Generator, batch: int, probability: float) -> np.ndarray:

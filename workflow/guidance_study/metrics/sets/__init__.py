@@ -1,7 +1,7 @@
 """What metrics are of, one file for each of `base.SUBJECTS`: sets in their states, and the real data.
 
 `Sets(job)` has `real`, `about`, the sizes that tables name, and yields (said, read): what is said of a set (`state`,
-`arm`, `scale`, `block` or `run`; None where there is none), and a function that gives it, called where a metric
+`arm`, `scale`, `repeat` or `run`; None where there is none), and a function that gives it, called where a metric
 wants it.
 """
 

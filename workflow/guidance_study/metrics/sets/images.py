@@ -1,4 +1,4 @@
-"""Generated images at one scale, in blocks: before, after each arm, and the retrieval controls; real images."""
+"""Generated images at one scale, in repeats: before, after each arm, and the retrieval controls; real images."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -142,20 +142,20 @@ class Sets:
         self.job, self.real = job, RealImages(job)
         folder = job.inputs["samples"].path
         self.samples, self.labels = np.load(folder / "samples.npy", mmap_mode="r"), np.load(folder / "labels.npy")
-        self.blocks = np.array_split(np.arange(len(self.samples)), job.params["repeats"])
+        self.repeats = np.array_split(np.arange(len(self.samples)), job.params["repeats"])
         counts = {part: len(images) for part, images in self.real.images.items()}
-        self.about = {"n": len(self.blocks[0]), "real": counts}
+        self.about = {"n": len(self.repeats[0]), "real": counts}
 
     def __iter__(self) -> Iterator[tuple[dict, Callable[[], Images]]]:
         (scale,) = self.job.inputs["samples"].params["scales"]
         for state, arm, read in self._whole():
-            for b, block in enumerate(self.blocks):
-                said = {"state": state, "arm": arm, "scale": scale, "repeat": b}
-                yield said, partial(self._part, read, slice(block[0], block[-1] + 1))
+            for r, rows in enumerate(self.repeats):
+                said = {"state": state, "arm": arm, "scale": scale, "repeat": r}
+                yield said, partial(self._part, read, slice(rows[0], rows[-1] + 1))
         yield {"state": "real", "arm": None, "scale": scale, "repeat": None}, self._held_out
 
     def _whole(self) -> Iterator[tuple[str, str | None, Callable[[], Images]]]:
-        """The sets before they are divided into blocks, in the order of the generations; each read once."""
+        """The sets before they are divided into repeats, in the order of the generations; each read once."""
         yield "before", None, cache(lambda: self._generated(self.samples, "before"))
         for arm in self.job.params["arms"]:
             yield "after", arm["name"], cache(lambda arm=arm: self._after(arm["name"]))

@@ -24,8 +24,8 @@ NO_REFERENCE = "none"  # for metrics that compare with no real data
 def summarise(rows: pd.DataFrame, spec: dict) -> pd.DataFrame:
     """One line for each experiment, state, arm, metric, space, reference, class (or all) and scale.
 
-    `spec` is the table's. `mean` is over seeds and blocks, `minimum` the smallest block; `spread` is the standard
-    deviation over the seeds' means where there are several seeds, else over the disjoint blocks of generations;
+    `spec` is the table's. `mean` is over seeds and repeats, `minimum` the smallest repeat; `spread` is the standard
+    deviation over the seeds' means where there are several seeds, else over the repeats, disjoint sets of generations;
     `spread_over` says which. Numbers are as they are shown: KID times 1000.
     """
     rows = rows[rows["metric"].isin(spec["metrics"])]
@@ -45,13 +45,13 @@ def summarise(rows: pd.DataFrame, spec: dict) -> pd.DataFrame:
     by = ["experiment", *SETTINGS, "state", "arm", "metric", "space", "reference", "label", "scale"]
     alike = {"sort": False, "dropna": False}
     by_seed = rows.groupby([*by, "seed"], **alike)["value"].mean()
-    seeds, blocks = rows["seed"].nunique(), rows["repeat"].nunique()
+    seeds, repeats = rows["seed"].nunique(), rows["repeat"].nunique()
     several = seeds > 1
     summary = by_seed.groupby(by, **alike).mean().rename("mean").reset_index()
     spread = by_seed.groupby(by, **alike).std() if several else rows.groupby(by, **alike)["value"].std()
     summary["spread"] = spread.to_numpy()
     summary["minimum"] = rows.groupby(by, **alike)["value"].min().to_numpy()
-    return summary.assign(spread_over="seeds" if several else "blocks", seeds=seeds, blocks=blocks)
+    return summary.assign(spread_over="seeds" if several else "repeats", seeds=seeds, repeats=repeats)
 
 
 def pivot(summary: pd.DataFrame, params: dict) -> pd.DataFrame:
@@ -102,18 +102,18 @@ def _column_order(columns: list[tuple[str, str]]) -> Callable[[tuple[str, str]],
 def notes(rows: pd.DataFrame, contents: list[dict], job: Job) -> list[str]:
     """Sentences below a table: sample sizes, seeds, spread, feature space, controls, metrics, settings, the floor."""
     spec, settings, measured = job.params["spec"], job.params["settings"], recipes(job)
-    seeds, blocks = sorted(rows["seed"].unique().tolist()), int(rows["repeat"].max()) + 1
+    seeds, repeats = sorted(rows["seed"].unique().tolist()), int(rows["repeat"].max()) + 1
     size, real = contents[0]["n"], contents[0]["real"]
-    over = f"{len(seeds)} training seeds" if len(seeds) > 1 else "the blocks"
+    over = f"{len(seeds)} training seeds" if len(seeds) > 1 else "the repeats"
     plural = "s" if len(seeds) > 1 else ""
-    spread = f"; ± is the standard deviation over {over}" if len(seeds) > 1 or blocks > 1 else ""
+    spread = f"; ± is the standard deviation over {over}" if len(seeds) > 1 or repeats > 1 else ""
     sentences = [
-        f"{blocks} disjoint block{'s' if blocks > 1 else ''} of {size} generations a scale, against {real['train']}"
+        f"{repeats} disjoint repeat{'s' if repeats > 1 else ''} of {size} generations a scale, against {real['train']}"
         f" training and {real['held_out']} held-out real images;"
         f" training seed{plural} {', '.join(map(str, seeds))}{spread}.",
         *_spaces(rows, spec, settings),
         f"First row: the {real['held_out']} held-out real images in the generations' place, for orientation; being"
-        " fewer, they stand farther than as many as a block's would.",
+        " fewer, they stand farther than as many as a repeat's would.",
     ]
     if spec["controls"] and (rows["state"] == "retrieval").any():
         sentences.append(
@@ -123,7 +123,7 @@ def notes(rows: pd.DataFrame, contents: list[dict], job: Job) -> list[str]:
     if any(metric.get("per_class") for metric in measured):
         sentences.append("The .csv has the Fréchet distances of every class too.")
     if job.params.get("paper"):
-        sentences.append("In brackets: smallest block; the paper's number, and ours less the paper's.")
+        sentences.append("In brackets: smallest repeat; the paper's number, and ours less the paper's.")
     alone = {name: arms_of(rows[rows["experiment"] == name]) for name in settings}
     return sentences + [_setting_note(name, setting, _chosen(alone[name], spec)) for name, setting in settings.items()]
 

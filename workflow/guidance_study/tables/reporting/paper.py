@@ -25,8 +25,8 @@ def printed(paper: dict, state: str, space: str, k: int | str, scale: float, out
 
 
 def beside(cell: str, row: Any, theirs: float | None) -> str:
-    """A cell with the smallest block, and the paper's number and the difference where it prints one."""
-    smallest = f"min {row.minimum:.2f}" if row.blocks > 1 else ""
+    """A cell with the smallest repeat, and the paper's number and the difference where it prints one."""
+    smallest = f"min {row.minimum:.2f}" if row.repeats > 1 else ""
     compared = "" if theirs is None else f"paper {theirs:g}, {row.mean - theirs:+.2f}"
     said = "; ".join(part for part in (smallest, compared) if part)
     return f"{cell} ({said})" if said else cell

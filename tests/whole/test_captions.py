@@ -1,0 +1,24 @@
+"""What Snakemake's report says below tables and figures, of those of the default configuration."""
+
+from types import SimpleNamespace
+
+import pytest
+from conftest import TOP
+from guidance_study.plan.plan import Plan
+from jinja2 import Environment, StrictUndefined
+
+
+@pytest.mark.parametrize("stage", ["table", "figure"])
+def test_captions_say_the_title_and_what_is_shown(parsed, stage):
+    caption = Environment(undefined=StrictUndefined).from_string(
+        (TOP / "workflow" / "report" / f"{stage}.rst").read_text()
+    )
+    shown = [a for a in Plan(parsed()).targets.values() if a.stage == stage]
+    assert shown
+    for artefact in shown:
+        said = caption.render(snakemake=SimpleNamespace(params=SimpleNamespace(recipe=artefact.recipe)))
+        spec = artefact.recipe["params"]["spec"]
+        assert said.startswith(f"{spec['title']}.\n")
+        for key in ("experiments", "trajectories") if stage == "figure" else ():
+            names = spec.get(key, [])
+            assert not names or f"{key}: {names if isinstance(names, str) else ', '.join(names)}." in said
