@@ -65,13 +65,13 @@ def call(folder: Path, capsys, command: str, *arguments: str) -> tuple[int, str]
 def test_merged_stores_are_sound_and_nothing_is_left_to_make(pair, merged, capsys):
     laptop, server = pair
     before, other = digests(laptop), digests(server)
-    assert len(before.keys() & other.keys()) == 5
+    assert len(before.keys() & other.keys()) == 6
     assert len(other.keys() - before.keys()) == 1
     merged(server, laptop)
     assert digests(laptop) == before | other
-    assert call(laptop, capsys, "verify") == (0, "7 artefacts, 0 damaged files\n")
+    assert call(laptop, capsys, "verify") == (0, "8 artefacts, 0 damaged files\n")
     _, planned = call(laptop, capsys, "plan", "table_scale", "table_other")
-    assert planned.splitlines()[-1] == "7 exists, 0 to make, 0 missing, 0 blocked"
+    assert planned.splitlines()[-1] == "8 exists, 0 to make, 0 missing, 0 blocked"
 
 
 def test_published_copies_and_the_index_come_with_the_next_run(pair):
@@ -114,7 +114,7 @@ def test_copying_again_mends_a_truncated_copy(pair, capsys):
     array = next((laptop / "results" / "trajectories").glob("*/trajectories.npy"))
     array.write_bytes(array.read_bytes()[:1000])
     by_copying(server, laptop)
-    assert call(laptop, capsys, "verify") == (0, "7 artefacts, 0 damaged files\n")
+    assert call(laptop, capsys, "verify") == (0, "8 artefacts, 0 damaged files\n")
 
 
 def test_a_store_goes_through_a_bucket_and_back(machines, tmp_path, monkeypatch):
