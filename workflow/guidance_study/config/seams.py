@@ -43,10 +43,6 @@ class Kind(Spec):
         methods = [f"{name}()" for name in cls.__abstractmethods__]
         return ([] if _name(cls) else ['kind: Literal["..."]']) + sorted(attributes) + sorted(methods)
 
-    def options(self) -> Params:
-        """Its fields but `kind`, by name."""
-        return {name: getattr(self, name) for name in type(self).model_fields if name != "kind"}
-
 
 class SeamError(StudyError):
     """A file in a seam is no complete kind; the message names the file, the class and what is missing."""
