@@ -110,6 +110,7 @@ def test_an_edit_of_a_kind_moves_what_names_it_and_what_is_made_from_that(
          {"datasets/image_folder"}),
         ("execution/distributed", "flat.split(", "(2 * flat).split(",
          {"stages/denoiser", "stages/classifier", "stages/postprocessor"}),
+        ("execution/memory", ") / 1024", ") / 1000", {"stages/cost"}),
         ("networks/__init__", "getattr(self, name)", "2 * getattr(self, name)",
          {"stages/denoiser", "networks/cnn", "networks/mlp", "networks/residual_mlp", "networks/song_unet",
           "networks/unet"}),

@@ -36,7 +36,6 @@ DIGITS = 16  # hexadecimal digits of a digest
 NEUTRAL = (
     "config",  # its values reach a stage as parameters, which stand in the recipe
     "execution.blas",  # chooses among kernels that differ by rounding
-    "execution.jobs",  # hands verified inputs and the recipe's parameters to a stage, and measures time and memory
     "store.artefacts",  # files whose SHA-256 was just found right
     "sources.rawfiles",  # files whose SHA-256 stands in the recipe
     "support.errors",  # an error ends the job: there is no result
