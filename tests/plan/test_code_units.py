@@ -111,9 +111,6 @@ def test_an_edit_of_a_kind_moves_what_names_it_and_what_is_made_from_that(
         ("execution/distributed", "flat.split(", "(2 * flat).split(",
          {"stages/denoiser", "stages/classifier", "stages/postprocessor"}),
         ("execution/memory", ") / 1024", ") / 1000", {"stages/cost"}),
-        ("networks/__init__", "getattr(self, name)", "2 * getattr(self, name)",
-         {"stages/denoiser", "networks/cnn", "networks/mlp", "networks/residual_mlp", "networks/song_unet",
-          "networks/unet"}),
         # a word that stands in results, of a file whose code is a matter of the plan
         ("config/experiments", 'EVALUATOR = "evaluator"', 'EVALUATOR = "judge"', {"stages/measures", "tables/images"}),
     ],
@@ -136,6 +133,7 @@ def test_an_edit_of_shared_code_is_one_of_the_units_that_run_it(package, module,
         ("store/artefacts", "is damaged", "has damages"),
         ("commands/plan", "return 0", "return 1 - 1"),
         ("datasets/digits", '"""', '"""In other words. '),
+        ("__init__", '__version__ = "', '__version__ = "9.'),
     ],
 )
 def test_what_touches_no_array_and_no_order_does_not_count(package, module, old, new):
@@ -149,7 +147,23 @@ def test_what_touches_no_array_and_no_order_does_not_count(package, module, old,
 def test_no_result_comes_through_the_plan_or_the_store():
     now = Code()
     reached = {module for unit in now.units() for module in now.closure(now.module(unit))}
-    assert {m for m in reached if m.split(".")[0] in ("plan", "store", "config", "commands")} == {"store.rows"}
+    assert {m for m in reached if m.split(".")[0] in ("plan", "store", "config", "commands")} == {"store", "store.rows"}
+
+
+def test_what_reaches_a_network_from_its_keys_counts(package):
+    before = digests(package)
+    edit(package / "networks/__init__.py", "getattr(self, name)", "2 * getattr(self, name)")
+    assert {f"networks/{kind}" for kind in ("cnn", "mlp", "unet")} < changed(before, digests(package))
+
+
+@pytest.mark.parametrize("page", ["__init__.py", "training/__init__.py", "support/__init__.py"])
+def test_the_pages_of_packages_count_since_an_import_runs_them(package, page):
+    now, before = Code(package), digests(package)
+    home = str(Path(page).parent).strip(".")
+    inside = {unit for unit in now.units() if any(m.startswith(home) for m in now.closure(now.module(unit)))}
+    with (package / page).open("a") as file:
+        file.write("\nimport torch\n\ntorch.set_default_dtype(torch.float64)\n")
+    assert changed(before, digests(package)) == inside > set()
 
 
 def test_a_reformatted_package_is_the_same(package):

@@ -30,6 +30,7 @@ from guidance_study.support.writing import atomic_write, sha256
 PACKAGE = Path(__file__).parents[1]
 RECORD = "same_code.tsv"  # beside the package: unit, digest, the revision whose results it gives
 MANY = 2000  # files in the cache of parsed ones, those of earlier edits among them, before it begins anew
+NOTHING = parsed(b"").body  # what most pages of packages say
 DIGITS = 16  # hexadecimal digits of a digest
 # What a stage runs and no result can tell: nothing here touches an array or an order. A literal constant taken from
 # here counts by its value; all other code of the package counts.
@@ -75,14 +76,19 @@ class Code:
         return found
 
     def closure(self, module: str) -> frozenset[str]:
-        """The modules that a module leads to, itself included, the neutral ones left out."""
-        found, queue = set(), [module]
+        """The modules that a module leads to, itself and the packages that they are in included, but no neutral one."""
+        found, queue = set(), [module, *self._above(module)]
         while queue:
             name = queue.pop()
             if name not in found and not neutral(name):
                 found.add(name)
-                queue += [target for target, _ in self._targets(name)]
+                queue += [above for target, _ in self._targets(name) for above in (target, *self._above(target))]
         return frozenset(found)
+
+    def _above(self, module: str) -> list[str]:
+        """The packages that a module is in: an import runs their pages first."""
+        parts = module.split(".")
+        return [name for n in range(len(parts)) if (name := ".".join(parts[:n])) in self.paths]
 
     def _targets(self, module: str) -> list[tuple[str, str]]:
         """(module, name taken from it) of each import of the package in a module."""
@@ -121,8 +127,9 @@ class Code:
         """The digest of a unit's code. Raises StudyError where there is no such unit."""
         if (module := self.module(unit)) is None:
             raise StudyError(f"'{unit}' is no unit of code; units are {', '.join(self.units())}")
-        rest = sorted(self._own(name) for name in self.closure(module) - {module})
-        return hashlib.sha256(canonical([self._own(module), *rest]).encode()).hexdigest()[:DIGITS]
+        rest = [name for name in self.closure(module) - {module} if self.source(name).body != NOTHING]
+        said = canonical([self._own(module), *sorted(map(self._own, rest))])
+        return hashlib.sha256(said.encode()).hexdigest()[:DIGITS]
 
     def revision(self, unit: str) -> str:
         """The digest of the first code of a unit with the results of this one."""

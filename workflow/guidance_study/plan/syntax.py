@@ -14,6 +14,8 @@ from typing import Any
 HOME = "guidance_study"
 SKIPPED = ("ctx", "kind", "type_comment", "type_ignores")  # follow from the rest, or say nothing to the interpreter
 
+UNUSED = ("__version__", "__all__")  # what a page says of itself to others than the program
+
 
 @dataclass
 class Source:
@@ -86,6 +88,8 @@ def _idle(statement: ast.stmt) -> bool:
         return not statement.names
     if isinstance(statement, ast.If):
         return _name(statement.test) == "TYPE_CHECKING" and not statement.orelse
+    if isinstance(statement, ast.Assign):
+        return isinstance(statement.targets[0], ast.Name) and statement.targets[0].id in UNUSED
     return isinstance(statement, ast.Pass) or (
         isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
     )
