@@ -257,6 +257,23 @@ def test_unknown_units_and_broken_files_are_named(package):
         Code(package).digest("guidance/classifier")
 
 
+def test_an_editors_own_files_are_no_code(package):
+    before = digests(package)
+    (package / "guidance" / ".#classifier.py").symlink_to("someone@host.1:2")
+    (package / "guidance" / "gone.py").symlink_to("nowhere.py")
+    (package / "guidance" / ".classifier.py").write_text("def f(:\n")
+    (package / "guidance" / "folder.py").mkdir()
+    assert digests(package) == before
+
+
+def test_a_file_that_cannot_be_read_is_named(package, monkeypatch):
+    path = package / "guidance" / "classifier.py"
+    monkeypatch.setattr(code, "_files", lambda _: [path])
+    path.unlink()
+    with pytest.raises(StudyError, match=r"classifier\.py' cannot be read as a part of the code: No such file"):
+        Code(package)
+
+
 def test_a_kind_without_a_file_is_an_error():
     with pytest.raises(StudyError, match="no file below guidance declares the kind 'none'"):
         Code().revisions("samples", {"guidance": {"kind": "none"}})

@@ -53,8 +53,11 @@ class Code:
 
     def __init__(self, package: Path = PACKAGE, loaded: Mapping[str, bytes] | None = None):
         self.package = package
-        self.paths = {_module(path.relative_to(package)): path for path in package.rglob("*.py")}
-        self.contents = {module: path.read_bytes() for module, path in self.paths.items()} | dict(loaded or {})
+        self.paths = {_module(path.relative_to(package)): path for path in _files(package)}
+        try:
+            self.contents = {module: path.read_bytes() for module, path in self.paths.items()} | dict(loaded or {})
+        except OSError as error:
+            raise StudyError(f"'{error.filename}' cannot be read as a part of the code: {error.strerror}") from None
         self.kept = _read_cache(package)
         self.anew: dict[str, Params] = {}
         self.same = _read_record(package.parent / RECORD)
@@ -193,6 +196,12 @@ def _named(stage: str, name: str, value: Any) -> Iterator[tuple[str, str]]:
         for inner in value:
             if isinstance(inner, dict | list):
                 yield from _named(stage, name, inner)
+
+
+def _files(package: Path) -> list[Path]:
+    """The package's files of Python; a name that begins with a dot is an editor's own."""
+    found = [path for path in package.rglob("*.py") if path.is_file()]
+    return [path for path in found if not any(part.startswith(".") for part in path.relative_to(package).parts)]
 
 
 def _module(path: Path) -> str:
