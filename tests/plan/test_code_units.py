@@ -257,6 +257,16 @@ def test_unknown_units_and_broken_files_are_named(package):
         Code(package).digest("guidance/classifier")
 
 
+def test_a_broken_file_stops_no_other_kind_of_its_seam(package):
+    before = Code(package).digest("guidance/classifier")
+    (package / "guidance" / "mine.py").write_text("def f(:\n")
+    now = Code(package)
+    assert now.digest("guidance/classifier") == before
+    for asked in (lambda: now.module("guidance/mine"), now.units):
+        with pytest.raises(StudyError, match=r"mine\.py' is no Python"):
+            asked()
+
+
 def test_an_editors_own_files_are_no_code(package):
     before = digests(package)
     (package / "guidance" / ".#classifier.py").symlink_to("someone@host.1:2")

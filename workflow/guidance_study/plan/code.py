@@ -114,17 +114,24 @@ class Code:
             taken.append(source.constants.get(name, "") if neutral(target) else source.body)
         return hashlib.sha256(canonical([self.source(module).body, taken]).encode()).hexdigest()
 
-    def _modules(self, package: str) -> dict[str, str]:
-        """Kind -> its module, of a seam's package."""
-        inside = sorted(m for m in self.paths if m.rpartition(".")[0] == package)
-        return {kind: module for module in inside for kind in self.source(module).kinds}
+    def _modules(self, package: str, tolerant: bool = False) -> dict[str, str]:
+        """Kind -> its module, of a seam's package. Raises StudyError at a file that is no Python, or leaves it out."""
+        found = {}
+        for module in sorted(m for m in self.paths if m.rpartition(".")[0] == package):
+            with contextlib.suppress(StudyError) if tolerant else contextlib.nullcontext():
+                found |= dict.fromkeys(self.source(module).kinds, module)
+        return found
 
     def module(self, unit: str) -> str | None:
-        """The module of a unit, "stages/<stage>" or "<package of a seam>/<kind>"; None if there is no such unit."""
+        """The module of a unit, "stages/<stage>" or "<package of a seam>/<kind>"; None if there is no such unit.
+
+        Raises StudyError if it may be in a file that is no Python.
+        """
         package, _, name = unit.rpartition("/")
         if package == "stages":
             return f"stages.{name}" if f"stages.{name}" in self.paths else None
-        return self._modules(package.replace("/", ".")).get(name)
+        seam = package.replace("/", ".")
+        return self._modules(seam, tolerant=True).get(name) or self._modules(seam).get(name)
 
     def digest(self, unit: str) -> str:
         """The digest of a unit's code. Raises StudyError where there is no such unit."""
