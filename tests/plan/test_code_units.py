@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from conftest import TOP, merge, read
+from conftest import TOP, command_line, merge, read
 from guidance_study.config.loading import parse
 from guidance_study.plan import code
 from guidance_study.plan.code import DIGITS, PACKAGE, Code
@@ -212,6 +212,15 @@ def test_declared_the_same_it_keeps_its_revision_and_an_undone_edit_needs_no_wor
     assert Code(package).revision("guidance/classifier_free") == Code(package).digest("guidance/classifier_free")
     shutil.copy(PACKAGE / "guidance" / "classifier_free.py", path)
     assert [a.address for a in planned(parsed())] == [a.address for a in before]
+
+
+def test_nothing_is_recorded_where_nothing_changed(package):
+    code.record(Code(package), Code(package), ["guidance/classifier_free"])
+    assert not (package.parent / code.RECORD).exists()
+    done = command_line(TOP, "code", "same")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "name at least one unit" in done.stderr
+    assert "\n" not in done.stderr.strip()
 
 
 def test_two_branches_that_edit_a_unit_differently_do_not_collide_when_merged(package):

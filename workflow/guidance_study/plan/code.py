@@ -256,6 +256,8 @@ def record(code: Code, before: Code, units: list[str]) -> None:
             raise StudyError(f"'{unit}' has no earlier code that could give the same results")
         if (revision := before.revision(unit)) != digest:
             same[unit, digest] = revision
+    if same == code.same:
+        return
     lines = sorted(f"{unit}\t{digest}\t{revision}\n" for (unit, digest), revision in same.items())
     atomic_write(code.package.parent / RECORD, "".join(lines).encode())
 
