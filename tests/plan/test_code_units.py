@@ -223,6 +223,15 @@ def test_nothing_is_recorded_where_nothing_changed(package):
     assert "\n" not in done.stderr.strip()
 
 
+def test_without_git_there_is_a_sentence(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with (
+        pytest.raises(StudyError, match="code of commit 'HEAD' cannot be had: git does not run"),
+        code.at_commit("HEAD"),
+    ):
+        pass
+
+
 def test_two_branches_that_edit_a_unit_differently_do_not_collide_when_merged(package):
     """Each says that its own edit gives the old results; their lines together say nothing of the merged code."""
     unit, record = "guidance/classifier_free", package.parent / code.RECORD

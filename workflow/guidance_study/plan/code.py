@@ -264,9 +264,12 @@ def record(code: Code, before: Code, units: list[str]) -> None:
 
 @contextlib.contextmanager
 def at_commit(commit: str) -> Iterator[Code]:
-    """The package's code in a commit of its checkout. Raises StudyError where there is no such commit."""
+    """The package's code in a commit of its checkout. Raises StudyError where there is no such commit, or no git."""
     command = ["git", "archive", "--format=tar", commit]  # of the folder that it runs in
-    done = subprocess.run(command, cwd=PACKAGE, capture_output=True)
+    try:
+        done = subprocess.run(command, cwd=PACKAGE, capture_output=True)
+    except OSError as error:
+        raise StudyError(f"the code of commit '{commit}' cannot be had: git does not run, {error.strerror}") from None
     if done.returncode:
         raise StudyError(f"the code of commit '{commit}' cannot be had: {done.stderr.decode(errors='replace').strip()}")
     with tempfile.TemporaryDirectory() as folder, tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
