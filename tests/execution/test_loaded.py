@@ -51,6 +51,16 @@ assert "guidance_study.support.randomness" not in sys.modules
 assert not made(line)
 """
 
+IN_A_PROCESS = """
+import json, subprocess
+(package / "datasets/mine.py").write_text("def f(:\\n")
+alone = "import json, sys; from pathlib import Path; from guidance_study.execution import jobs; "
+alone += "jobs.run_job(json.loads(sys.argv[1]), sys.argv[2], Path('results'))"
+command = [sys.executable, "-c", alone, json.dumps(digits.recipe), digits.address]
+subprocess.run(command, check=True, stderr=subprocess.PIPE)
+assert Path("results", digits.manifest).exists()
+"""
+
 
 @pytest.fixture
 def planned(project, tiny):
@@ -73,6 +83,10 @@ def test_a_file_that_changed_before_the_job_stops_it(planned):
 
 def test_jobs_that_do_not_run_it_go_on(planned):
     assert planned("edit('guidance/classifier.py'); edit('stages/samples.py'); assert made(digits)") == ""
+
+
+def test_a_file_that_is_no_python_stops_no_job_of_another_kind(planned):
+    assert planned(IN_A_PROCESS) == ""
 
 
 def test_a_comment_stops_nothing(planned):

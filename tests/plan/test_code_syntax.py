@@ -14,6 +14,7 @@ from guidance_study.plan.syntax import Source, parsed
 PLAIN = '''
 """A module."""
 from guidance_study.support.text import shown
+from pydantic import Field
 import numpy as np
 
 N = 3
@@ -60,6 +61,12 @@ def test_what_does_nothing_does_not_count(change):
 def test_what_runs_counts(change):
     assert OTHER[change] != PLAIN
     assert parsed(OTHER[change].encode()).body != parsed(PLAIN.encode()).body
+
+
+@pytest.mark.parametrize("line", ["from torchtext import Field", "from .pydantic import Field", "def Field(): ..."])
+def test_descriptions_count_where_field_is_not_pydantics(line):
+    text = PLAIN.replace("from pydantic import Field", line)
+    assert parsed(text.replace("some words", "other words").encode()).body != parsed(text.encode()).body
 
 
 def test_what_is_said_beside_the_digest():

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from conftest import TOP, merge, read
+from conftest import TOP, command_line, merge, read
 from guidance_study.config.loading import parse
 from guidance_study.plan import code
 from guidance_study.plan.code import DIGITS, PACKAGE, Code
@@ -110,6 +110,7 @@ def test_an_edit_of_a_kind_moves_what_names_it_and_what_is_made_from_that(
          {"datasets/image_folder"}),
         ("execution/distributed", "flat.split(", "(2 * flat).split(",
          {"stages/denoiser", "stages/classifier", "stages/postprocessor"}),
+        ("execution/memory", ") / 1024", ") / 1000", {"stages/cost"}),
         # a word that stands in results, of a file whose code is a matter of the plan
         ("config/experiments", 'EVALUATOR = "evaluator"', 'EVALUATOR = "judge"', {"stages/measures", "tables/images"}),
     ],
@@ -132,6 +133,7 @@ def test_an_edit_of_shared_code_is_one_of_the_units_that_run_it(package, module,
         ("store/artefacts", "is damaged", "has damages"),
         ("commands/plan", "return 0", "return 1 - 1"),
         ("datasets/digits", '"""', '"""In other words. '),
+        ("__init__", '__version__ = "', '__version__ = "9.'),
     ],
 )
 def test_what_touches_no_array_and_no_order_does_not_count(package, module, old, new):
@@ -145,7 +147,23 @@ def test_what_touches_no_array_and_no_order_does_not_count(package, module, old,
 def test_no_result_comes_through_the_plan_or_the_store():
     now = Code()
     reached = {module for unit in now.units() for module in now.closure(now.module(unit))}
-    assert {m for m in reached if m.split(".")[0] in ("plan", "store", "config", "commands")} == {"store.rows"}
+    assert {m for m in reached if m.split(".")[0] in ("plan", "store", "config", "commands")} == {"store", "store.rows"}
+
+
+def test_what_reaches_a_network_from_its_keys_counts(package):
+    before = digests(package)
+    edit(package / "networks/__init__.py", "getattr(self, name)", "2 * getattr(self, name)")
+    assert {f"networks/{kind}" for kind in ("cnn", "mlp", "unet")} < changed(before, digests(package))
+
+
+@pytest.mark.parametrize("page", ["__init__.py", "training/__init__.py", "support/__init__.py"])
+def test_the_pages_of_packages_count_since_an_import_runs_them(package, page):
+    now, before = Code(package), digests(package)
+    home = str(Path(page).parent).strip(".")
+    inside = {unit for unit in now.units() if any(m.startswith(home) for m in now.closure(now.module(unit)))}
+    with (package / page).open("a") as file:
+        file.write("\nimport torch\n\ntorch.set_default_dtype(torch.float64)\n")
+    assert changed(before, digests(package)) == inside > set()
 
 
 def test_a_reformatted_package_is_the_same(package):
@@ -196,6 +214,24 @@ def test_declared_the_same_it_keeps_its_revision_and_an_undone_edit_needs_no_wor
     assert [a.address for a in planned(parsed())] == [a.address for a in before]
 
 
+def test_nothing_is_recorded_where_nothing_changed(package):
+    code.record(Code(package), Code(package), ["guidance/classifier_free"])
+    assert not (package.parent / code.RECORD).exists()
+    done = command_line(TOP, "code", "same")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "name at least one unit" in done.stderr
+    assert "\n" not in done.stderr.strip()
+
+
+def test_without_git_there_is_a_sentence(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with (
+        pytest.raises(StudyError, match="code of commit 'HEAD' cannot be had: git does not run"),
+        code.at_commit("HEAD"),
+    ):
+        pass
+
+
 def test_two_branches_that_edit_a_unit_differently_do_not_collide_when_merged(package):
     """Each says that its own edit gives the old results; their lines together say nothing of the merged code."""
     unit, record = "guidance/classifier_free", package.parent / code.RECORD
@@ -237,6 +273,33 @@ def test_unknown_units_and_broken_files_are_named(package):
     (package / "guidance" / "classifier.py").write_text("def f(:\n")
     with pytest.raises(StudyError, match=r"classifier\.py' is no Python"):
         Code(package).digest("guidance/classifier")
+
+
+def test_a_broken_file_stops_no_other_kind_of_its_seam(package):
+    before = Code(package).digest("guidance/classifier")
+    (package / "guidance" / "mine.py").write_text("def f(:\n")
+    now = Code(package)
+    assert now.digest("guidance/classifier") == before
+    for asked in (lambda: now.module("guidance/mine"), now.units):
+        with pytest.raises(StudyError, match=r"mine\.py' is no Python"):
+            asked()
+
+
+def test_an_editors_own_files_are_no_code(package):
+    before = digests(package)
+    (package / "guidance" / ".#classifier.py").symlink_to("someone@host.1:2")
+    (package / "guidance" / "gone.py").symlink_to("nowhere.py")
+    (package / "guidance" / ".classifier.py").write_text("def f(:\n")
+    (package / "guidance" / "folder.py").mkdir()
+    assert digests(package) == before
+
+
+def test_a_file_that_cannot_be_read_is_named(package, monkeypatch):
+    path = package / "guidance" / "classifier.py"
+    monkeypatch.setattr(code, "_files", lambda _: [path])
+    path.unlink()
+    with pytest.raises(StudyError, match=r"classifier\.py' cannot be read as a part of the code: No such file"):
+        Code(package)
 
 
 def test_a_kind_without_a_file_is_an_error():

@@ -3,6 +3,7 @@
 `guidance_study.load("digits_cfg").sample(64, scale=2.5, label=3)`: generations of a trained and guided model.
 """
 
+import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,8 +15,6 @@ __all__ = ["__version__", "load"]
 
 def __getattr__(name: str):
     """`load` when it is asked for: importing the package costs nothing, and a plan needs no torch."""
-    if name == "load":
-        from guidance_study.stages.loading import load
-
-        return load
+    if name == "load":  # imported by its name: no stage runs it, and this page is a part of every stage's code
+        return importlib.import_module("guidance_study.stages.loading").load
     raise AttributeError(f"module '{__name__}' has no attribute '{name}'")

@@ -16,7 +16,10 @@ def arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> int:
     from guidance_study.plan import code
+    from guidance_study.support.errors import StudyError
 
+    if options.same and not options.unit:
+        raise StudyError("`code same` records nothing: name at least one unit, as `code` lists them")
     with code.at_commit(options.since) as before:
         if options.same:
             code.record(code.Code(), before, options.unit)

@@ -43,24 +43,33 @@ class Kind(Spec):
         methods = [f"{name}()" for name in cls.__abstractmethods__]
         return ([] if _name(cls) else ['kind: Literal["..."]']) + sorted(attributes) + sorted(methods)
 
-    def options(self) -> Params:
-        """Its fields but `kind`, by name."""
-        return {name: getattr(self, name) for name in type(self).model_fields if name != "kind"}
-
 
 class SeamError(StudyError):
     """A file in a seam is no complete kind; the message names the file, the class and what is missing."""
 
 
-@cache
 def kinds(package: str) -> dict[str, type[Any]]:
     """The kinds that the modules of `guidance_study.<package>` define, by name, sorted; subpackages are left out.
 
     SeamError: a module cannot be imported, or a class in it is not complete.
     """
+    found, fault = _found(package)
+    if fault:
+        raise fault
+    return found
+
+
+@cache
+def _found(package: str) -> tuple[dict[str, type[Any]], StudyError | None]:
+    """The kinds of the modules that can be imported, and why the first of the others cannot."""
     home = importlib.import_module(f"guidance_study.{package}")
     found: dict[str, type[Any]] = {}
-    modules = [_imported(package, info.name) for info in pkgutil.iter_modules(home.__path__) if not info.ispkg]
+    modules, fault = [], None
+    for info in pkgutil.iter_modules(home.__path__):
+        try:
+            modules += [] if info.ispkg else [_imported(package, info.name)]
+        except StudyError as error:
+            fault = fault or error
     for module in modules:  # after all are imported, a class that kinds share has subclasses
         for value in list(vars(module).values()):
             own = isinstance(value, type) and issubclass(value, Spec) and value.__module__ == module.__name__
@@ -69,7 +78,7 @@ def kinds(package: str) -> dict[str, type[Any]]:
                 if other := found.get(name):
                     raise SeamError(f"{_at(value)} has the kind '{name}', which is taken by {_at(other)}")
                 found[name] = value
-    return dict(sorted(found.items()))
+    return dict(sorted(found.items())), fault
 
 
 def choice(package: str, base: str | None = None) -> Any:
@@ -81,11 +90,15 @@ def choice(package: str, base: str | None = None) -> Any:
 
 
 def parse(package: str, params: Params) -> Any:
-    """A recipe's parameters as the validated Spec of their kind. SeamError: there is no such kind."""
+    """A recipe's parameters as the validated Spec of their kind. SeamError: there is no such kind.
+
+    A job goes on if a file of another kind breaks while it runs.
+    """
     parsed.add(f"{package.replace('.', '/')}/{params['kind']}")
-    if params["kind"] not in kinds(package):
-        raise SeamError(f"{package} have no kind '{params['kind']}'; there are {', '.join(kinds(package))}")
-    return kinds(package)[params["kind"]].model_validate(params)
+    found, fault = _found(package)
+    if params["kind"] not in found:
+        raise fault or SeamError(f"{package} have no kind '{params['kind']}'; there are {', '.join(found)}")
+    return found[params["kind"]].model_validate(params)
 
 
 def _imported(package: str, name: str) -> ModuleType:

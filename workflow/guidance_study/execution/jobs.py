@@ -1,12 +1,9 @@
 """Running one artefact of the plan: verified inputs in, one library call, an atomic artefact and its manifest out."""
 
-import contextlib
 import importlib
 import os
 import platform
-import resource
 import subprocess
-import sys
 import time
 from collections.abc import Iterable
 from functools import cache
@@ -16,6 +13,7 @@ from pathlib import Path
 from guidance_study.execution import blas
 from guidance_study.execution.job import Input, Job
 from guidance_study.execution.loaded import as_planned
+from guidance_study.execution.memory import cuda, forget_peak, peak_memory
 from guidance_study.plan.recipes import recipe_key
 from guidance_study.plan.resources import processes
 from guidance_study.store.artefacts import CHECKPOINTS, Store, content
@@ -130,34 +128,6 @@ def _run(seconds: float, started: float) -> dict:
     }
 
 
-def forget_peak() -> None:
-    """Start the peak anew where the system can, for several artefacts made in one process."""
-    with contextlib.suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5")
-    if (torch := _cuda()) is not None:
-        torch.cuda.reset_peak_memory_stats()
-
-
-def peak_memory() -> dict[str, float]:
-    """Peak resident memory, MiB, since `forget_peak` (elsewhere than on Linux: of the process), and the GPU's."""
-    try:
-        lines = Path("/proc/self/status").read_text().splitlines()
-        peak = next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) / 1024
-    except (OSError, StopIteration):
-        unit = 1 << 20 if platform.system() == "Darwin" else 1024
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
-    found = {"peak_memory_mib": round(peak, 1)}
-    if (torch := _cuda()) is not None:
-        found["peak_device_memory_mib"] = round(torch.cuda.max_memory_allocated() / (1 << 20), 1)
-    return found
-
-
-def _cuda():
-    """The torch module if this job computes on a GPU, else None; a stage that needed no torch had no device."""
-    torch, models = sys.modules.get("torch"), sys.modules.get("guidance_study.networks.models")
-    return torch if torch and models and models.device().type == "cuda" else None
-
-
 @cache
 def _commit() -> str | None:
     """The commit of the code, marked -dirty where files of the project differ or are new; None outside a checkout."""
@@ -185,7 +155,7 @@ def _versions() -> dict[str, str]:
 
 
 def _hardware() -> dict:
-    device = torch.cuda.get_device_name() if (torch := _cuda()) is not None else "cpu"
+    device = torch.cuda.get_device_name() if (torch := cuda()) is not None else "cpu"
     return {"host": platform.node(), "cpu": processor(), "cores": os.cpu_count(), "device": device}
 
 

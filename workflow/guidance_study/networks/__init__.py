@@ -8,6 +8,7 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
 from guidance_study.config.seams import Kind
+from guidance_study.support.params import Params
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
 
 class _Built(Kind):
     """What both families share."""
+
+    def options(self) -> Params:
+        """Its fields but `kind`, by name."""
+        return {name: getattr(self, name) for name in type(self).model_fields if name != "kind"}
 
     def check(self, shape: tuple[int, ...]) -> None:
         """Raise ValueError, which says what it needs instead, if it cannot take samples of this shape."""

@@ -30,13 +30,13 @@ from guidance_study.support.writing import atomic_write, sha256
 PACKAGE = Path(__file__).parents[1]
 RECORD = "same_code.tsv"  # beside the package: unit, digest, the revision whose results it gives
 MANY = 2000  # files in the cache of parsed ones, those of earlier edits among them, before it begins anew
+NOTHING = parsed(b"").body  # what most pages of packages say
 DIGITS = 16  # hexadecimal digits of a digest
 # What a stage runs and no result can tell: nothing here touches an array or an order. A literal constant taken from
 # here counts by its value; all other code of the package counts.
 NEUTRAL = (
     "config",  # its values reach a stage as parameters, which stand in the recipe
     "execution.blas",  # chooses among kernels that differ by rounding
-    "execution.jobs",  # hands verified inputs and the recipe's parameters to a stage, and measures time and memory
     "store.artefacts",  # files whose SHA-256 was just found right
     "sources.rawfiles",  # files whose SHA-256 stands in the recipe
     "support.errors",  # an error ends the job: there is no result
@@ -53,8 +53,11 @@ class Code:
 
     def __init__(self, package: Path = PACKAGE, loaded: Mapping[str, bytes] | None = None):
         self.package = package
-        self.paths = {_module(path.relative_to(package)): path for path in package.rglob("*.py")}
-        self.contents = {module: path.read_bytes() for module, path in self.paths.items()} | dict(loaded or {})
+        self.paths = {_module(path.relative_to(package)): path for path in _files(package)}
+        try:
+            self.contents = {module: path.read_bytes() for module, path in self.paths.items()} | dict(loaded or {})
+        except OSError as error:
+            raise StudyError(f"'{error.filename}' cannot be read as a part of the code: {error.strerror}") from None
         self.kept = _read_cache(package)
         self.anew: dict[str, Params] = {}
         self.same = _read_record(package.parent / RECORD)
@@ -76,14 +79,19 @@ class Code:
         return found
 
     def closure(self, module: str) -> frozenset[str]:
-        """The modules that a module leads to, itself included, the neutral ones left out."""
-        found, queue = set(), [module]
+        """The modules that a module leads to, itself and the packages that they are in included, but no neutral one."""
+        found, queue = set(), [module, *self._above(module)]
         while queue:
             name = queue.pop()
             if name not in found and not neutral(name):
                 found.add(name)
-                queue += [target for target, _ in self._targets(name)]
+                queue += [above for target, _ in self._targets(name) for above in (target, *self._above(target))]
         return frozenset(found)
+
+    def _above(self, module: str) -> list[str]:
+        """The packages that a module is in: an import runs their pages first."""
+        parts = module.split(".")
+        return [name for n in range(len(parts)) if (name := ".".join(parts[:n])) in self.paths]
 
     def _targets(self, module: str) -> list[tuple[str, str]]:
         """(module, name taken from it) of each import of the package in a module."""
@@ -106,24 +114,32 @@ class Code:
             taken.append(source.constants.get(name, "") if neutral(target) else source.body)
         return hashlib.sha256(canonical([self.source(module).body, taken]).encode()).hexdigest()
 
-    def _modules(self, package: str) -> dict[str, str]:
-        """Kind -> its module, of a seam's package."""
-        inside = sorted(m for m in self.paths if m.rpartition(".")[0] == package)
-        return {kind: module for module in inside for kind in self.source(module).kinds}
+    def _modules(self, package: str, tolerant: bool = False) -> dict[str, str]:
+        """Kind -> its module, of a seam's package. Raises StudyError at a file that is no Python, or leaves it out."""
+        found = {}
+        for module in sorted(m for m in self.paths if m.rpartition(".")[0] == package):
+            with contextlib.suppress(StudyError) if tolerant else contextlib.nullcontext():
+                found |= dict.fromkeys(self.source(module).kinds, module)
+        return found
 
     def module(self, unit: str) -> str | None:
-        """The module of a unit, "stages/<stage>" or "<package of a seam>/<kind>"; None if there is no such unit."""
+        """The module of a unit, "stages/<stage>" or "<package of a seam>/<kind>"; None if there is no such unit.
+
+        Raises StudyError if it may be in a file that is no Python.
+        """
         package, _, name = unit.rpartition("/")
         if package == "stages":
             return f"stages.{name}" if f"stages.{name}" in self.paths else None
-        return self._modules(package.replace("/", ".")).get(name)
+        seam = package.replace("/", ".")
+        return self._modules(seam, tolerant=True).get(name) or self._modules(seam).get(name)
 
     def digest(self, unit: str) -> str:
         """The digest of a unit's code. Raises StudyError where there is no such unit."""
         if (module := self.module(unit)) is None:
             raise StudyError(f"'{unit}' is no unit of code; units are {', '.join(self.units())}")
-        rest = sorted(self._own(name) for name in self.closure(module) - {module})
-        return hashlib.sha256(canonical([self._own(module), *rest]).encode()).hexdigest()[:DIGITS]
+        rest = [name for name in self.closure(module) - {module} if self.source(name).body != NOTHING]
+        said = canonical([self._own(module), *sorted(map(self._own, rest))])
+        return hashlib.sha256(said.encode()).hexdigest()[:DIGITS]
 
     def revision(self, unit: str) -> str:
         """The digest of the first code of a unit with the results of this one."""
@@ -189,6 +205,12 @@ def _named(stage: str, name: str, value: Any) -> Iterator[tuple[str, str]]:
                 yield from _named(stage, name, inner)
 
 
+def _files(package: Path) -> list[Path]:
+    """The package's files of Python; a name that begins with a dot is an editor's own."""
+    found = [path for path in package.rglob("*.py") if path.is_file()]
+    return [path for path in found if not any(part.startswith(".") for part in path.relative_to(package).parts)]
+
+
 def _module(path: Path) -> str:
     """The name below the package of the module at a path below it; "" for the package itself."""
     return ".".join(path.parent.parts if path.stem == "__init__" else path.with_suffix("").parts)
@@ -234,15 +256,20 @@ def record(code: Code, before: Code, units: list[str]) -> None:
             raise StudyError(f"'{unit}' has no earlier code that could give the same results")
         if (revision := before.revision(unit)) != digest:
             same[unit, digest] = revision
+    if same == code.same:
+        return
     lines = sorted(f"{unit}\t{digest}\t{revision}\n" for (unit, digest), revision in same.items())
     atomic_write(code.package.parent / RECORD, "".join(lines).encode())
 
 
 @contextlib.contextmanager
 def at_commit(commit: str) -> Iterator[Code]:
-    """The package's code in a commit of its checkout. Raises StudyError where there is no such commit."""
+    """The package's code in a commit of its checkout. Raises StudyError where there is no such commit, or no git."""
     command = ["git", "archive", "--format=tar", commit]  # of the folder that it runs in
-    done = subprocess.run(command, cwd=PACKAGE, capture_output=True)
+    try:
+        done = subprocess.run(command, cwd=PACKAGE, capture_output=True)
+    except OSError as error:
+        raise StudyError(f"the code of commit '{commit}' cannot be had: git does not run, {error.strerror}") from None
     if done.returncode:
         raise StudyError(f"the code of commit '{commit}' cannot be had: {done.stderr.decode(errors='replace').strip()}")
     with tempfile.TemporaryDirectory() as folder, tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:

@@ -14,6 +14,8 @@ from typing import Any
 HOME = "guidance_study"
 SKIPPED = ("ctx", "kind", "type_comment", "type_ignores")  # follow from the rest, or say nothing to the interpreter
 
+UNUSED = ("__version__", "__all__")  # what a page says of itself to others than the program
+
 
 @dataclass
 class Source:
@@ -31,6 +33,7 @@ class Source:
 def parsed(content: bytes) -> Source:
     """What a file with these bytes says. Raises SyntaxError."""
     tree, source = ast.parse(content), Source()
+    _leave_out_descriptions(tree)
     source.body = hashlib.sha256(_written(tree, source.imports).encode("utf-8", "surrogatepass")).hexdigest()
     for statement in tree.body:
         if isinstance(statement, ast.ClassDef):
@@ -53,9 +56,6 @@ def _written(node: Any, imports: list[list[str]]) -> str:
     if isinstance(node, ast.JoinedStr):
         return f"JoinedStr[{','.join(_written(part, imports) for part in _joined(node.values))}]"
     fields = [(name, value) for name, value in ast.iter_fields(node) if name not in SKIPPED]
-    if isinstance(node, ast.Call) and _name(node.func) == "Field":
-        described = [keyword for keyword in node.keywords if keyword.arg != "description"]
-        fields = [(name, described if name == "keywords" else value) for name, value in fields]
     texts = [(name, _written(value, imports)) for name, value in fields if value is not None and value != []]
     return f"{type(node).__name__}({','.join(f'{name}={text}' for name, text in texts if text != '[]')})"
 
@@ -80,12 +80,26 @@ def _block(statements: list[ast.stmt], imports: list[list[str]]) -> str:
     return f"[{','.join(texts + [_written(statement, imports) for statement in rest])}]"
 
 
+def _leave_out_descriptions(tree: ast.Module) -> None:
+    """Take the descriptions of configuration keys out of a file: those of pydantic's Field, by the name it has here."""
+    nodes = list(ast.walk(tree))
+    taken = [
+        node for node in nodes if isinstance(node, ast.ImportFrom) and node.module == "pydantic" and not node.level
+    ]
+    names = {alias.asname or alias.name for node in taken for alias in node.names if alias.name == "Field"}
+    for node in nodes:
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in names:
+            node.keywords = [keyword for keyword in node.keywords if keyword.arg != "description"]
+
+
 def _idle(statement: ast.stmt) -> bool:
     """Whether a statement does nothing when the program runs."""
     if isinstance(statement, ast.Import | ast.ImportFrom):
         return not statement.names
     if isinstance(statement, ast.If):
         return _name(statement.test) == "TYPE_CHECKING" and not statement.orelse
+    if isinstance(statement, ast.Assign):
+        return isinstance(statement.targets[0], ast.Name) and statement.targets[0].id in UNUSED
     return isinstance(statement, ast.Pass) or (
         isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
     )

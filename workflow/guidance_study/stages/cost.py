@@ -11,7 +11,7 @@ from functools import partial
 import torch
 
 from guidance_study.execution.job import Job
-from guidance_study.execution.jobs import forget_peak, peak_memory
+from guidance_study.execution.memory import forget_peak, peak_memory
 from guidance_study.networks.models import load_flow, set_up
 from guidance_study.processes.rectified_flow import velocity
 from guidance_study.processes.samplers.dopri5 import solve
