@@ -111,7 +111,9 @@ class Code:
         taken = []
         for target, name in self._targets(module):
             source = self.source(target)
-            taken.append(source.constants.get(name, "") if neutral(target) else source.body)
+            read = [name] if name else self.source(module).attributes  # of a module that is imported as a whole
+            constants = [source.constants[name] for name in read if name in source.constants]
+            taken.append(constants if neutral(target) else source.body)
         return hashlib.sha256(canonical([self.source(module).body, taken]).encode()).hexdigest()
 
     def _modules(self, package: str, tolerant: bool = False) -> dict[str, str]:
