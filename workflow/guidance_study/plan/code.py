@@ -37,6 +37,7 @@ DIGITS = 16  # hexadecimal digits of a digest
 NEUTRAL = (
     "config",  # its values reach a stage as parameters, which stand in the recipe
     "execution.blas",  # chooses among kernels that differ by rounding
+    "execution.loaded",  # stops a job whose code is not the plan's
     "store.artefacts",  # files whose SHA-256 was just found right
     "sources.rawfiles",  # files whose SHA-256 stands in the recipe
     "support.errors",  # an error ends the job: there is no result
