@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,6 +17,7 @@ import pytest
 import torch
 import torch.distributed as dist
 from conftest import TOP
+from guidance_study.config import seams
 from guidance_study.execution import devices, distributed, jobs
 from guidance_study.execution.distributed import Group
 from guidance_study.plan.recipes import Artefact
@@ -80,6 +82,23 @@ def at_step_3(fault: str, made=denoiser.generator):
 def faulty_child(index, *arguments) -> None:
     """A process of rank 1 with the fault that the environment names."""
     denoiser.generator = at_step_3(os.environ["FAULT"])
+    child(index, *arguments)
+
+
+def child_of_other_code(index, stage, job, *arguments) -> None:
+    """A process of rank 1 that finds other code in the files than rank 0 loaded."""
+    child(index, stage, replace(job, code=job.code | {"stages/denoiser": "0" * 16}), *arguments)
+
+
+def late_child(index, *arguments) -> None:
+    """A process of rank 1 that runs a kind that no recipe names."""
+    made = denoiser.generator
+
+    def more(*key):
+        seams.parse("guidance", {"kind": "classifier_free"})
+        return made(*key)
+
+    denoiser.generator = more
     child(index, *arguments)
 
 
@@ -223,6 +242,21 @@ def test_a_process_that_ends_before_they_meet_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(distributed, "child", child_that_ends)
     with pytest.raises(StudyError, match="process 1 of the 2 of this training ended with status 7"):
         trained(store(tmp_path / "results"))
+
+
+@pytest.mark.parametrize(
+    ("other", "sentence"),
+    [
+        (child_of_other_code, "the code of 'stages/denoiser' changed after this run was planned"),
+        (late_child, "'guidance/classifier_free' ran, but no recipe"),
+    ],
+)
+def test_every_process_runs_the_code_of_the_plan(tmp_path, monkeypatch, other, sentence):
+    monkeypatch.setattr(distributed, "child", other)
+    root = store(tmp_path / "results")
+    with pytest.raises(StudyError, match=sentence):
+        trained(root)
+    assert not list((root / DENOISER.address).glob("*"))
 
 
 def test_the_cause_is_named_rather_than_what_it_led_to():

@@ -63,6 +63,30 @@ def test_what_runs_counts(change):
     assert parsed(OTHER[change].encode()).body != parsed(PLAIN.encode()).body
 
 
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ("from guidance_study.a import f", "from guidance_study.b import g as f"),
+        ("from guidance_study.a import f", "def f(): ..."),
+        ("from guidance_study.a import f", "from numpy import f"),
+        ("from guidance_study.a import f", "f = 1"),
+        ("from guidance_study.a import *", "from guidance_study.b import f"),
+    ],
+)
+def test_of_two_that_bind_a_name_the_later_one_wins(lines):
+    one, other = ("\n".join(order).encode() for order in (lines, lines[::-1]))
+    assert parsed(one).body != parsed(other).body
+
+
+def test_a_name_of_another_scope_is_another_name():
+    one, other = "from guidance_study.a import f", "def g(f):\n    f = 1"
+    assert parsed(f"{one}\n{other}".encode()) == parsed(f"{other}\n{one}".encode())
+
+
+def test_what_only_looks_like_a_literal_is_no_constant():
+    assert parsed(b"X = {[1]: 2}\nx.y = 3\nA, (B, *C) = 1, (2, 3)\n").constants.keys() == {"A", "B", "C"}
+
+
 @pytest.mark.parametrize("line", ["from torchtext import Field", "from .pydantic import Field", "def Field(): ..."])
 def test_descriptions_count_where_field_is_not_pydantics(line):
     text = PLAIN.replace("from pydantic import Field", line)

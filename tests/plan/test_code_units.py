@@ -144,6 +144,21 @@ def test_what_touches_no_array_and_no_order_does_not_count(package, module, old,
     assert digests(package) == before
 
 
+@pytest.mark.parametrize("constant", ["N = {}", "N: int = {}", "M, N = 1, {}", "M = N = {}"])
+@pytest.mark.parametrize("reading", ["from guidance_study.config.own import N\n\nHERE = N",
+                                     "from guidance_study.config import own\n\nHERE = own.N"])  # fmt: skip
+def test_a_constant_of_a_file_that_does_not_count_counts_where_it_is_read(package, constant, reading):
+    with (package / "guidance/classifier.py").open("a") as file:
+        file.write(f"\n{reading}\n")
+    own = package / "config/own.py"
+    own.write_text(constant.format(2) + "\nOTHER = 1\n")
+    before = digests(package)
+    own.write_text(constant.format(2) + "\nOTHER = 2\n")
+    assert digests(package) == before
+    own.write_text(constant.format(3) + "\nOTHER = 2\n")
+    assert changed(before, digests(package)) == {"guidance/classifier"}
+
+
 def test_no_result_comes_through_the_plan_or_the_store():
     now = Code()
     reached = {module for unit in now.units() for module in now.closure(now.module(unit))}
@@ -226,7 +241,7 @@ def test_nothing_is_recorded_where_nothing_changed(package):
 def test_without_git_there_is_a_sentence(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     with (
-        pytest.raises(StudyError, match="code of commit 'HEAD' cannot be had: git does not run"),
+        pytest.raises(StudyError, match="cannot be had: git does not run"),
         code.at_commit("HEAD"),
     ):
         pass

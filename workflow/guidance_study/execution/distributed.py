@@ -26,6 +26,7 @@ from torch import Tensor, multiprocessing
 
 from guidance_study.execution import devices
 from guidance_study.execution.job import Job
+from guidance_study.execution.loaded import as_planned
 from guidance_study.support.errors import StudyError
 from guidance_study.support.progress import log
 from guidance_study.support.settings import SETTINGS, setting
@@ -143,6 +144,10 @@ def _others(stage: str, job: Job, size: int, gpus: list[str]) -> Iterator[None]:
     threading.Thread(target=_watch, args=(place, over), daemon=True).start()
     try:
         yield
+        for process in place.children:
+            process.join(GRACE)  # at its end it may find that it ran other code than was planned
+        if failure := place.failure():
+            raise StudyError(failure)
     except StudyError:
         raise
     except Exception as error:
@@ -191,7 +196,8 @@ def child(index: int, stage: str, job: Job, size: int, port: int, gpus: list[str
         os.environ[devices.VISIBLE] = gpus[rank]
     _place = _Place(rank, size, dist.TCPStore(HOST, port))
     try:
-        importlib.import_module(f"guidance_study.stages.{stage}").make(job)
+        with as_planned(job.units), contextlib.suppress(SystemExit):  # `joined` ends the work
+            importlib.import_module(f"guidance_study.stages.{stage}").make(job)
     except Exception as error:
         if not isinstance(error, StudyError):
             traceback.print_exc()

@@ -29,3 +29,9 @@ class Job:
     shards: list[Path] = field(default_factory=list)  # markers of the shards that already made its large array
     code: dict[str, str] = field(default_factory=dict)  # unit -> revision, as the recipe has them
     parts: int = 1  # jobs that share the work
+
+    @property
+    def units(self) -> dict[str, str]:
+        """The units of code that it runs: those of its recipe, and the kinds that made its inputs: it may ask them."""
+        kinds = {unit: revision for source in self.inputs.values() for unit, revision in source.recipe["code"].items()}
+        return {unit: revision for unit, revision in kinds.items() if not unit.startswith("stages/")} | self.code

@@ -47,10 +47,10 @@ def run_shard(recipe: dict, marker: Path, i: int, n: int, root: Path) -> None:
     from guidance_study.execution import sharding
 
     inputs = _inputs(recipe, Store(root))
-    job = Job(recipe["params"], inputs, marker.parent, marker.parent, parts=n)
+    job = Job(recipe["params"], inputs, marker.parent, marker.parent, code=recipe["code"], parts=n)
     log(f"making shard {i} of {n} of {marker.parent.name}")
     try:
-        with as_planned(_units(recipe, inputs)):
+        with as_planned(job.units):
             stage = importlib.import_module(f"guidance_study.stages.{recipe['stage']}")
             sharding.shard(job, stage.work, i, n, marker)
     except BaseException:
@@ -83,12 +83,6 @@ def _inputs(recipe: dict, store: Store) -> dict[str, Input]:
     return found
 
 
-def _units(recipe: dict, inputs: dict[str, Input]) -> dict[str, str]:
-    """The units of code that a job runs: those of its recipe, and the kinds that made its inputs: it may ask them."""
-    kinds = {unit: revision for source in inputs.values() for unit, revision in source.recipe["code"].items()}
-    return {unit: revision for unit, revision in kinds.items() if not unit.startswith("stages/")} | recipe["code"]
-
-
 def _make(recipe: dict, address: str, store: Store, shards: list[Path]) -> None:
     inputs = _inputs(recipe, store)
     read = {recipe["inputs"][role]: source.content for role, source in inputs.items()}
@@ -103,15 +97,16 @@ def _make(recipe: dict, address: str, store: Store, shards: list[Path]) -> None:
         return made | {"facts": facts, "run": _run(seconds, started) | ran}
 
     log(f"making {address}")
-    with store.write(address, describe) as out, as_planned(_units(recipe, inputs)):
+    with store.write(address, describe) as out:
         checkpoints = store.root / CHECKPOINTS / address / recipe_key(read)  # of other bytes read, others
         job = Job(recipe["params"], inputs, out, checkpoints, facts, shards, recipe["code"])
-        if processes(recipe, setting("devices", 1)) > 1:
-            from guidance_study.execution import distributed
+        with as_planned(job.units):
+            if processes(recipe, setting("devices", 1)) > 1:
+                from guidance_study.execution import distributed
 
-            ran["processes"] = distributed.make(recipe["stage"], job)
-        else:
-            importlib.import_module(f"guidance_study.stages.{recipe['stage']}").make(job)
+                ran["processes"] = distributed.make(recipe["stage"], job)
+            else:
+                importlib.import_module(f"guidance_study.stages.{recipe['stage']}").make(job)
     log(f"made {address} in {time.monotonic() - began:.1f} s")
 
 

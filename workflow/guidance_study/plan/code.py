@@ -37,6 +37,7 @@ DIGITS = 16  # hexadecimal digits of a digest
 NEUTRAL = (
     "config",  # its values reach a stage as parameters, which stand in the recipe
     "execution.blas",  # chooses among kernels that differ by rounding
+    "execution.loaded",  # stops a job whose code is not the plan's
     "store.artefacts",  # files whose SHA-256 was just found right
     "sources.rawfiles",  # files whose SHA-256 stands in the recipe
     "support.errors",  # an error ends the job: there is no result
@@ -111,7 +112,9 @@ class Code:
         taken = []
         for target, name in self._targets(module):
             source = self.source(target)
-            taken.append(source.constants.get(name, "") if neutral(target) else source.body)
+            read = [name] if name else self.source(module).attributes  # of a module that is imported as a whole
+            constants = [source.constants[name] for name in read if name in source.constants]
+            taken.append(constants if neutral(target) else source.body)
         return hashlib.sha256(canonical([self.source(module).body, taken]).encode()).hexdigest()
 
     def _modules(self, package: str, tolerant: bool = False) -> dict[str, str]:
