@@ -119,7 +119,7 @@ class Code:
 
     def _modules(self, package: str, tolerant: bool = False) -> dict[str, str]:
         """Kind -> its module, of a seam's package. Raises StudyError at a file that is no Python, or leaves it out."""
-        found = {}
+        found: dict[str, str] = {}
         for module in sorted(m for m in self.paths if m.rpartition(".")[0] == package):
             with contextlib.suppress(StudyError) if tolerant else contextlib.nullcontext():
                 found |= dict.fromkeys(self.source(module).kinds, module)
