@@ -232,7 +232,7 @@ def test_two_jobs_that_make_the_same_artefact_at_once_do_so_once(undisturbed, st
     for source in made[address]["recipe"]["inputs"].values():
         shutil.copytree(folder / "results" / source, study / "results" / source)
     code = (
-        "import json, sys; from pathlib import Path; from guidance_study import jobs; "
+        "import json, sys; from pathlib import Path; from guidance_study.execution import jobs; "
         "jobs.prepare_process(1); jobs.run_job(json.loads(sys.argv[1]), sys.argv[2], Path('results'))"
     )
     command = [sys.executable, "-c", code, json.dumps(made[address]["recipe"]), address]
