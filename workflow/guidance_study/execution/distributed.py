@@ -153,7 +153,10 @@ def _others(stage: str, job: Job, size: int, gpus: list[str]) -> Iterator[None]:
     except Exception as error:
         mine = place.report(error)
         if place.failure() == mine:  # nobody told another reason, but one may just have ended without a word
-            connection.wait([process.sentinel for process in place.children], NOTICE)
+            ended = connection.wait([process.sentinel for process in place.children], NOTICE)
+            for process in place.children:
+                if process.sentinel in ended:  # its files are closed, its status comes a moment later
+                    process.join(NOTICE)
         if (failure := place.failure()) != mine:
             raise StudyError(failure) from None
         raise
