@@ -29,21 +29,8 @@ try:
 except StudyError as error:
     raise WorkflowError(str(error)) from None
 
-execute = workflow.execute
-
-
-def prepared(executor_plugin, **others):
-    """Only here it is known whether jobs run: not for -n or --touch, and --summary or --unlock never get here."""
-    settings = executor_plugin.common_settings
-    try:
-        book.prepare(not (settings.dryrun_exec or settings.touch_exec))
-    except StudyError as error:
-        raise WorkflowError(str(error)) from None
-    return execute(executor_plugin=executor_plugin, **others)
-
-
 if workflow.is_main_process:
-    workflow.execute = prepared
+    book.guard(workflow)
 
 
 wildcard_constraints:

@@ -70,6 +70,24 @@ class Rulebook:
         files = [file for file in self.plan.raw_files() if file.urls and not file.path.exists()]
         return [[str(file.path), file.sha256, list(file.urls)] for file in files]
 
+    def guard(self, workflow: Any) -> None:
+        """Have `prepare` run where Snakemake is about to execute: not for --summary or --unlock; changing nothing for
+        -n or --touch. Only there it is known which of them it is.
+        """
+        from snakemake.exceptions import WorkflowError
+
+        execute = workflow.execute
+
+        def prepared(executor_plugin: Any, **others: Any) -> Any:
+            settings = executor_plugin.common_settings
+            try:
+                self.prepare(not (settings.dryrun_exec or settings.touch_exec))
+            except StudyError as error:
+                raise WorkflowError(str(error)) from None
+            return execute(executor_plugin=executor_plugin, **others)
+
+        workflow.execute = prepared
+
     def prepare(self, changes: bool) -> None:
         """Before the graph is built: set stale artefacts aside, show finished tables and figures under their names.
 
