@@ -201,7 +201,7 @@ def test_a_new_stage_takes_a_line_and_three_files(project, tiny, snakemake):
     entry = '"statistics": Stage('
     assert entry in stages.read_text()
     stages.write_text(
-        stages.read_text().replace(entry, f'"extremes": Stage(1, ("extremes.json",), small=True),\n    {entry}')
+        stages.read_text().replace(entry, f'"extremes": Stage(("extremes.json",), small=True),\n    {entry}')
     )
     (package / "stages" / "extremes.py").write_text(STAGE)
     with (folder / "workflow" / "rules" / "measure.smk").open("a") as rules:
