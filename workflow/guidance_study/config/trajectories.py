@@ -4,7 +4,7 @@ from pydantic import Field
 
 from guidance_study.config.base import Name, PositiveInt, Scales, Spec
 from guidance_study.config.choices import AnyGuidance, AnySampler
-from guidance_study.config.seams import parse
+from guidance_study.config.seams import kinds
 
 EXACT = "exact"  # in the place of a model, a classifier or an evaluator: the closed form of the dataset's mixture
 
@@ -25,7 +25,9 @@ class TrajectoryRuns(Spec):
     process: Name = Field(description="name in `processes`: the one that all parts were trained on")
     parts: dict[Name, Name] = Field(description="role -> name in `models` or `classifiers`")
     sampler: AnySampler = Field(
-        parse("processes.samplers", {"kind": "ddim"}),
+        kinds("processes.samplers")["ddim"].model_validate(
+            {"kind": "ddim"}
+        ),  # not by `parse`: that a job runs it is not said
         description="how runs are sampled; its steps are the recorded times",
     )
     n: PositiveInt = Field(1000, description="trajectories of a run, classes in turn (our guess)")
