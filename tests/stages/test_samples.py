@@ -15,14 +15,7 @@ from rounding import distance, rounding, roundings
 
 pytestmark = pytest.mark.numeric
 
-MLP = {
-    "kind": "residual_mlp",
-    "width": 64,
-    "blocks": 2,
-    "fourier": 0,
-    "fourier_sigma": 1.0,
-    "zero_init": False,
-}
+MLP = {"kind": "residual_mlp", "width": 64, "blocks": 2}
 
 
 @pytest.fixture(scope="module")
