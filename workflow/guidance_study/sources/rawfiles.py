@@ -182,6 +182,18 @@ def write_beside(path: Path, target: Path, text: str) -> None:
         ) from None
 
 
+def fetch_all(files: Iterable[RawFile]) -> None:
+    """Download each; one that cannot be had stops no other. Raises RawFileError that names all of those."""
+    failed = []
+    for file in files:
+        try:
+            file.fetch()
+        except StudyError as error:
+            failed.append(str(error))
+    if failed:
+        raise RawFileError("; ".join(failed))
+
+
 def export_places(files: Iterable[RawFile]) -> None:
     """Tell the jobs of a run where raw files lie."""
     places = {file.digest: str(file.path.absolute()) for file in files}
