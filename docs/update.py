@@ -1,4 +1,4 @@
-"""Copy what README.md and docs/reference/ show out of results/.
+"""Copy what docs/results.md, README.md and docs/reference/ show out of results/.
 
 snakemake --cores all --configfile config/seeds.yaml && python docs/update.py embedded
 snakemake --cores all --configfile config/paper.yaml config/half_hour.yaml && python docs/update.py half_hour
@@ -22,7 +22,7 @@ SHOWN = {
 
 
 def main(which: str) -> None:
-    """Bring one set up to date: 'embedded' (README's figures and tables) or 'half_hour'."""
+    """Bring one set up to date: 'embedded' (README's figures, docs/results.md's tables) or 'half_hour'."""
     folder = REFERENCE / which
     folder.mkdir(parents=True, exist_ok=True)
     for name in TABLES[which]:
@@ -38,17 +38,17 @@ def main(which: str) -> None:
 
 
 def show(name: str) -> None:
-    """Lay a table between its marks in README.md."""
-    readme = TOP / "README.md"
+    """Lay a table between its marks in docs/results.md."""
+    page = TOP / "docs" / "results.md"
     table = (RESULTS / "tables" / f"{name}.md").read_text(encoding="utf-8").strip()
     text, found = re.subn(
         rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)",
         lambda mark: f"{mark[1]}{table}\n{mark[2]}",
-        readme.read_text(encoding="utf-8"),
+        page.read_text(encoding="utf-8"),
         flags=re.DOTALL,
     )
-    assert found == 1, f"README.md has lost the marks around {name}"
-    readme.write_text(text, encoding="utf-8")
+    assert found == 1, f"{page.name} has lost the marks around {name}"
+    page.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """A new kind is one new file and a line of configuration, for every part that a study is made of.
 
-The guidance rule and the network are those of README.md; all are planned, priced and run together.
+The guidance rule and the network are those of docs/extend.md; all are planned, priced and run together.
 """
 
 import json
@@ -162,8 +162,8 @@ STUDY = {
 
 
 def of_readme() -> dict[str, str]:
-    """The whole examples of README.md, by the file that each would be."""
-    blocks = re.findall(r"\n  ```python\n(.*?)\n  ```", (TOP / "README.md").read_text(), re.DOTALL)
+    """The whole examples of docs/extend.md, by the file that each would be."""
+    blocks = re.findall(r"\n  ```python\n(.*?)\n  ```", (TOP / "docs" / "extend.md").read_text(), re.DOTALL)
     found = {}
     for text in (re.sub(r"(?m)^  ", "", block) for block in blocks):
         package = re.search(r"from guidance_study\.(\w+) import [A-Z]", text).group(1)

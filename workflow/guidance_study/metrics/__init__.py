@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from guidance_study.metrics.sets.points import Points, RealPoints
     from guidance_study.metrics.sets.trajectories import Trajectories
 
-SUBJECTS = ("images", "points", "trajectories")
+Subject = Literal["images", "points", "trajectories"]
 SETS = ("real", "before", "after", "retrieval", None)  # states that a metric is of unless it says otherwise
 
 
@@ -54,7 +54,7 @@ class Row:
 class Metric(seams.Kind):
     """Numbers of a set that are computed together."""
 
-    of: ClassVar[tuple[str, ...]]  # of SUBJECTS
+    of: ClassVar[tuple[Subject, ...]]
     columns: ClassVar[tuple[Column, ...]]  # the numbers; configurations call them by name
     meaning: ClassVar[str] = ""  # a sentence below tables; its {names} are filled with the metric's fields
     states: ClassVar[tuple[str | None, ...]] = SETS
@@ -162,7 +162,7 @@ class TrajectoryMetric(Metric):
 
 
 def metrics_of(subject: str) -> dict[str, type[Metric]]:
-    """Name of a column -> the metric that has it, for one of SUBJECTS; ImportError where two have it."""
+    """Name of a column -> the metric that has it, for one subject; ImportError where two have it."""
     found: dict[str, type[Metric]] = {}
     for metric in seams.kinds("metrics").values():
         for column in metric.columns if subject in metric.of else ():
