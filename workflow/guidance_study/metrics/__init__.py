@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from guidance_study.metrics.sets.points import Points, RealPoints
     from guidance_study.metrics.sets.trajectories import Trajectories
 
-Subject = Literal["images", "points", "trajectories"]
 SETS = ("real", "before", "after", "retrieval", None)  # states that a metric is of unless it says otherwise
 
 
@@ -54,7 +53,7 @@ class Row:
 class Metric(seams.Kind):
     """Numbers of a set that are computed together."""
 
-    of: ClassVar[tuple[Subject, ...]]
+    of: ClassVar[tuple[str, ...]]  # images, points, trajectories
     columns: ClassVar[tuple[Column, ...]]  # the numbers; configurations call them by name
     meaning: ClassVar[str] = ""  # a sentence below tables; its {names} are filled with the metric's fields
     states: ClassVar[tuple[str | None, ...]] = SETS
