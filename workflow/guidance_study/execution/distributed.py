@@ -29,7 +29,7 @@ from guidance_study.execution.job import Job
 from guidance_study.execution.loaded import as_planned
 from guidance_study.support.errors import StudyError
 from guidance_study.support.progress import log
-from guidance_study.support.settings import SETTINGS, setting
+from guidance_study.support.settings import SETTINGS
 
 HOST = "127.0.0.1"
 NOTICE = 5.0  # seconds in which the process that broke a connection is found out
@@ -123,9 +123,8 @@ def joined(device: torch.device) -> Iterator[Group]:
         sys.exit(0)  # what comes after the training is rank 0's alone
 
 
-def make(stage: str, job: Job) -> int:
-    """Run a training stage in `execution.devices` processes, one to a GPU where there are GPUs; returns how many."""
-    wanted = min(setting("devices", 1), job.params["training"]["batch_size"])
+def make(stage: str, job: Job, wanted: int) -> int:
+    """Run a training stage in so many processes, one to a GPU where there are GPUs; returns how many they were."""
     gpus = devices.claim(wanted)
     size = len(gpus) or wanted
     with _others(stage, job, size, gpus) if size > 1 else contextlib.nullcontext():

@@ -101,10 +101,10 @@ def _make(recipe: dict, address: str, store: Store, shards: list[Path]) -> None:
         checkpoints = store.root / CHECKPOINTS / address / recipe_key(read)  # of other bytes read, others
         job = Job(recipe["params"], inputs, out, checkpoints, facts, shards, recipe["code"])
         with as_planned(job.units):
-            if processes(recipe, setting("devices", 1)) > 1:
+            if (wanted := processes(recipe, setting("devices", 1))) > 1:
                 from guidance_study.execution import distributed
 
-                ran["processes"] = distributed.make(recipe["stage"], job)
+                ran["processes"] = distributed.make(recipe["stage"], job, wanted)
             else:
                 importlib.import_module(f"guidance_study.stages.{recipe['stage']}").make(job)
     log(f"made {address} in {time.monotonic() - began:.1f} s")

@@ -62,11 +62,9 @@ class Flow:
     def postprocess(self, samples: Tensor, label: Labels = None) -> Tensor:
         """Generations (n, *shape) of these classes at the end of the flow, (n, *shape) float32 on the CPU."""
         device = next(self.network.parameters()).device
-        labels, field = (
-            _labels(len(samples), label, self.params["class_rows"]),
-            velocity(self.network, self.output_scale),
-        )
-        tolerances, moved = (self.solver["rtol"], self.solver["atol"]), []
+        labels = _labels(len(samples), label, self.params["class_rows"])
+        field, moved = velocity(self.network, self.output_scale), []
+        tolerances = self.solver["rtol"], self.solver["atol"]
         for a, b in batches(len(samples), self.solver["block"]):
             with torch.no_grad():
                 moved.append(solve(field, samples[a:b].to(device), labels[a:b].to(device), *tolerances, a).end.cpu())
