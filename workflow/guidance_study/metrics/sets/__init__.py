@@ -1,4 +1,4 @@
-"""What metrics are of, one file for each of `base.SUBJECTS`: sets in their states, and the real data.
+"""What metrics are of, one file for images, points and trajectories: sets in their states, and the real data.
 
 `Sets(job)` has `real`, `about`, the sizes that tables name, and yields (said, read): what is said of a set (`state`,
 `arm`, `scale`, `repeat` or `run`; None where there is none), and a function that gives it, called where a metric
