@@ -8,7 +8,7 @@ from conftest import TOP
 
 
 def test_make_help_lists_every_target():
-    done = subprocess.run(["make", "help"], cwd=TOP, text=True, capture_output=True, check=True)
+    done = subprocess.run(["make", "--no-print-directory", "help"], cwd=TOP, text=True, capture_output=True, check=True)
     listed = {line.split()[1] for line in done.stdout.splitlines()}
     (declared,) = re.findall(r"^\.PHONY: (.*)$", (TOP / "Makefile").read_text(), flags=re.M)
     assert listed == set(declared.split())
