@@ -7,7 +7,8 @@ import pytest
 import torch
 from guidance_study.datasets.digits import COUNTS, Digits
 from guidance_study.guidance import BASE, Model
-from guidance_study.stages.samples import Generator, shares
+from guidance_study.stages.samples import Generator
+from guidance_study.store.rows import drawn, shares
 from guidance_study.support.randomness import Draws, torch_seed
 from guided import DDPM, rule, sampler
 from random_weights import build
@@ -55,6 +56,12 @@ def test_batches_of_7_and_64_in_1_and_3_shards_give_the_same_images(models, kind
 def test_shares_are_equal_and_in_order():
     assert shares([1, 2, 3], 8).tolist() == [1, 1, 1, 2, 2, 2, 3, 3]
     assert shares([2.5], 2).tolist() == [2.5, 2.5]
+
+
+def test_measured_generations_take_the_same_draws_at_every_scale_and_those_of_a_pool_their_own():
+    recipe = {"scales": [1.0, 2.0, 3.0], "n": 8}
+    assert drawn({**recipe, "purpose": "evaluation"}).tolist() == [0, 1, 2, 0, 1, 2, 0, 1]
+    assert drawn({**recipe, "purpose": "pool"}).tolist() == list(range(8))
 
 
 def test_digits_are_what_the_plan_was_told():

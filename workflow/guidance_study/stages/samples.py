@@ -15,7 +15,7 @@ from guidance_study.guidance import BASE, Batch, Classifier, Guidance, Model
 from guidance_study.networks.models import batches, load_classifier, load_network, set_up
 from guidance_study.processes import Process
 from guidance_study.processes.samplers import Guided, Sampler, Step
-from guidance_study.store.rows import shares
+from guidance_study.store.rows import drawn, scale_of
 from guidance_study.support.errors import StudyError
 from guidance_study.support.randomness import Draws
 
@@ -78,7 +78,7 @@ class Generator:
 
         They are the same whatever range they are asked for in; adaptive solvers have ranges that are fixed.
 
-        Sample i has class i mod `classes` where `label` (last - first,) says none, and its own noise, equal for all
+        Draw i has class i mod `classes` where `label` (last - first,) says none, and its own noise, equal for all
         scales and guidances of a purpose and seed.
         """
         label = (torch.arange(draws.first, draws.last) % self.classes if label is None else label).to(device)
@@ -105,7 +105,7 @@ def fitted(some: Callable[[int, int], Tensor], first: int, last: int, scale: flo
 def work(job: Job) -> Work:
     """The generations, a batch or a solver's block at a time; no unit has two scales."""
     params, device = job.params, set_up()
-    generator, of = Generator.of(job), shares(params["scales"], params["n"])
+    generator, of, draw = Generator.of(job), scale_of(params), drawn(params)
     block = generator.sampler.together
     units = [
         (start + a, start + b, scale)
@@ -119,7 +119,9 @@ def work(job: Job) -> Work:
 
         def some(a: int, b: int) -> Tensor:
             nonlocal nfe
-            part, nfe = generator.generate(Draws(params["seed"], params["purpose"], a, b), scale, device)
+            first = int(draw[a])  # draws follow one another within a scale, and no unit has two
+            draws = Draws(params["seed"], params["purpose"], first, first + b - a)
+            part, nfe = generator.generate(draws, scale, device)
             return part.cpu()
 
         return fitted(some, first, last, scale, block).numpy(), nfe
@@ -131,6 +133,6 @@ def make(job: Job) -> None:
     """Files: samples.npy (n, *shape) float32; labels.npy (n,) int64. Scales come in the order of the parameters."""
     params = job.params
     nfe = rows(job, work)
-    np.save(job.out / "labels.npy", np.arange(params["n"]) % params["classes"])
+    np.save(job.out / "labels.npy", drawn(params) % params["classes"])
     adaptive = seams.parse("processes.samplers", params["sampler"]).together
     job.facts["nfe"] = nfe if adaptive else nfe[0]
