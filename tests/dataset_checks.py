@@ -23,18 +23,22 @@ def arrays(spec, tmp_path) -> dict[str, np.ndarray]:
     out = tmp_path / "out"
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir()
-    facts = spec.facts()
+    facts = spec.parts()
     params = json.loads(json.dumps({**spec.plain(), "raw": facts.raw}))
     assert "root" not in params
     job = Job(params, {}, out, tmp_path)
     dataset.make(job)
     found = {name.removesuffix(".npy"): np.load(out / name) for name in STAGES["dataset"].files}
-    for part, counts in (("train", facts.train_counts), ("held_out", facts.held_out_counts)):
+    for part, counts in (
+        ("train", facts.train_counts),
+        ("judge", facts.judge_counts),
+        ("held_out", facts.held_out_counts),
+    ):
         x, y = found[part], found[f"{part}_labels"]
         assert x.dtype == np.float32
         assert x.shape == (sum(counts), *facts.shape)
         assert y.dtype == np.int64
-        assert tuple(np.bincount(y)) == counts
+        assert tuple(np.bincount(y, minlength=len(counts))) == counts
         assert job.facts[part] == len(x)
     return found
 

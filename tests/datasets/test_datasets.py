@@ -30,6 +30,18 @@ def test_mnist_is_read_in_the_order_of_its_files(mnist, tmp_path):
     assert (found["train"].min(), found["train"].max()) == (-1, 1)
 
 
+@pytest.mark.parametrize("share", [0.25, 0.5])
+def test_the_judges_share_is_drawn_by_class_from_the_seed_and_taken_from_the_training_images(mnist, tmp_path, share):
+    whole = arrays(parse(mnist), tmp_path)
+    found = [arrays(parse(mnist, judges=share, seed=seed), tmp_path) for seed in (0, 0, 1)]
+    for one in found:
+        both = np.concatenate([one["train"], one["judge"]]).reshape(len(whole["train"]), -1)
+        assert np.array_equal(np.unique(both, axis=0), np.unique(whole["train"].reshape(len(both), -1), axis=0))
+        assert np.array_equal(one["held_out"], whole["held_out"])
+    assert np.array_equal(found[0]["judge"], found[1]["judge"])
+    assert not np.array_equal(found[0]["judge"], found[2]["judge"])
+
+
 def test_mnist_defaults_are_the_real_files():
     spec = parse({"kind": "mnist"})
     facts = spec.facts()

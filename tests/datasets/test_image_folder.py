@@ -33,7 +33,7 @@ def test_folder_without_parts_holds_out_a_share_of_every_class(folder, tmp_path)
     assert sorted(image.tobytes() for image in both) == sorted(image.tobytes() for image in expected)
     for image, label in zip(both, np.concatenate([found["train_labels"], found["held_out_labels"]]), strict=True):
         assert (expected[6 * label : 6 * label + 6] == image).all((1, 2, 3)).any()
-    again, other = arrays(spec, tmp_path), arrays(parse(entry, held_out=0.34, split_seed=1), tmp_path)
+    again, other = arrays(spec, tmp_path), arrays(parse(entry, held_out=0.34, seed=1), tmp_path)
     assert np.array_equal(again["train"], found["train"])
     assert not np.array_equal(other["train"], found["train"])
 

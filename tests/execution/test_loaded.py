@@ -16,7 +16,7 @@ from guidance_study.support.errors import StudyError
 
 plan = Plan(load(["config.yaml"]))
 package = Path("workflow/guidance_study")
-digits, line = plan.dataset("digits"), plan.dataset("gauss_far")
+digits, line = plan.dataset("digits", 0), plan.dataset("gauss_far", 0)
 
 def edit(name):
     with (package / name).open("a") as file:

@@ -175,7 +175,7 @@ class ExtremesTable(Table):
     def needs(self, plan):
         from guidance_study.plan.recipes import Artefact
 
-        dataset = plan.dataset("digits")
+        dataset = plan.dataset("digits", 0)
         return {"of": plan.add(Artefact("extremes", dataset.label, {}, {"dataset": dataset}, "extremes of digits"))}, {}
 
     def make(self, job):

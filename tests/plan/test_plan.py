@@ -75,15 +75,22 @@ def test_changing_k_keeps_models_and_samples(parsed):
     assert not searched[0] & searched[1]
 
 
-def test_a_seed_repeats_everything_trained_or_drawn_but_the_judges(parsed):
+def test_a_seed_repeats_everything_trained_or_drawn_and_redraws_data_and_judges(parsed):
     one, two = Plan(parsed()), Plan(parsed({"seeds": [0, 1]}))
     new = [two.at(a) for a in addresses(two) - addresses(one)]
     assert all(a.params.get("seed", 1) == 1 for a in new)
     assert {a.stage for a in new} == {
         "denoiser", "classifier", "samples", "neighbours", "postprocessor", "postprocessed", "measures", "table",
-        "trajectories", "figure",
+        "trajectories", "figure", "dataset",
     }  # fmt: skip
-    assert all(a.params["process"] for a in new if a.stage == "classifier")  # only the noisy one
+    assert {a.params["part"] for a in new if a.stage == "classifier"} == {"train", "judge"}
+    by_seed = {(a.params["kind"], a.params["seed"]) for a in two.artefacts.values() if a.stage == "dataset"}
+    assert by_seed >= {("digits", 0), ("digits", 1), ("fractal", 0), ("fractal", 1)}
+
+
+def test_a_dataset_with_a_seed_of_its_own_is_the_same_for_every_training_seed(parsed):
+    plan = Plan(parsed({"seeds": [0, 1], "datasets": {"digits": {"seed": 7}}}))
+    assert {a.params["seed"] for a in plan.artefacts.values() if a.params.get("kind") == "digits"} == {7}
 
 
 def test_one_flow_per_scale_has_its_own_pool(parsed):

@@ -39,9 +39,10 @@ def test_classes_that_nobody_has_counted_are_guessed():
 def test_datasets_of_the_study_are_priced_by_their_facts(parsed):
     plan = Plan(parsed())
     for name, spec in plan.study.datasets.items():
-        facts = spec.facts()
-        made = plan.dataset(name)
+        facts = spec.parts()
+        made = plan.dataset(name, 0)
         assert sizes.part_rows(made, "train") == sum(facts.train_counts)
+        assert sizes.part_rows(made, "judge") == sum(facts.judge_counts)
         assert sizes.part_rows(made, "held_out") == sum(facts.held_out_counts)
         assert sizes.numbers(made) == prod(facts.shape)
 

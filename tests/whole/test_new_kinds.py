@@ -207,7 +207,7 @@ def test_new_kinds_are_priced_by_their_facts_and_methods(extended):
         "import json; from guidance_study.config.loading import load; from guidance_study.plan.plan import Plan\n"
         "from guidance_study.plan import resources, sizes\n"
         "plan = Plan(load(['config.yaml']))\n"
-        "made = plan.dataset('stripes'), plan.denoiser('stripes', 0), plan.classifier('stripes', 0)\n"
+        "made = plan.dataset('stripes', 0), plan.denoiser('stripes', 0), plan.classifier('stripes', 0)\n"
         "print(json.dumps([sizes.rows(made[0]), *map(resources.operations, made[1:])]))"
     )
     environ = environment() | {"PYTHONPATH": "workflow"}

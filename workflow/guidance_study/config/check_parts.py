@@ -43,13 +43,18 @@ def _classifiers(study: "Study") -> None:
         not_exact(at, name)
         known(f"{at}.dataset", classifier.dataset, study.datasets)
         fits(f"{at}.network.kind", classifier.network.kind, classifier.network, classifier.dataset, study)
+        if classifier.part == "judge" and not min(study.datasets[classifier.dataset].parts().judge_counts):
+            raise ValueError(
+                f"configuration key '{at}.part' has the value 'judge': a class of dataset '{classifier.dataset}' has no"
+                f" sample set apart for judges; raise datasets.{classifier.dataset}.judges"
+            )
         if classifier.process is not None:
             known(f"{at}.process", classifier.process, discrete(study))
 
 
 def _augmented(at: str, model: Model, study: "Study") -> None:
     """Mirroring and moving is for images; a network that is told of it must be one that listens."""
-    images = len(study.datasets[model.dataset].facts().shape) == 3
+    images = len(study.datasets[model.dataset].parts().shape) == 3
     if (model.flip or model.augment) and not images:
         key = "flip" if model.flip else "augment"
         raise ValueError(f"configuration key '{at}.{key}' is set: only images can be moved, not '{model.dataset}'")
@@ -64,7 +69,7 @@ def _augmented(at: str, model: Model, study: "Study") -> None:
 
 def fits(at: str, value: str, network: Any, dataset: str, study: "Study") -> None:
     """The network that key `at` names with `value` must be able to take the samples of the dataset."""
-    shape = study.datasets[dataset].facts().shape
+    shape = study.datasets[dataset].parts().shape
     try:
         network.check(shape)
     except ValueError as error:

@@ -39,14 +39,14 @@ def _experiment(at: str, experiment: Experiment, study: "Study") -> None:
     _sampler(f"{at}.sampler", experiment.sampler, model.process, study)
     _evaluator(f"{at}.evaluator", experiment, model, study)
     distinct(f"{at}.pool.scales", experiment.pool.scales)
-    fewest = len(experiment.pool.scales) * study.datasets[model.dataset].facts().classes
+    fewest = len(experiment.pool.scales) * study.datasets[model.dataset].parts().classes
     if experiment.pool.n < fewest:
         raise ValueError(
             f"configuration key '{at}.pool.n' has the value {experiment.pool.n}: at least {fewest}, one of every class"
             " at every scale"
         )
     distinct(f"{at}.evaluation.scales", experiment.evaluation.scales)
-    smallest = min(study.datasets[model.dataset].facts().train_counts)
+    smallest = min(study.datasets[model.dataset].parts().train_counts)
     for i, arm in enumerate(experiment.arms):
         here = f"{at}.arms[{i}]"
         known(f"{here}.space", arm.space, study.embeddings)
@@ -76,7 +76,7 @@ def _experiment(at: str, experiment: Experiment, study: "Study") -> None:
 def _evaluator(at: str, experiment: Experiment, model: Model, study: "Study") -> None:
     if experiment.exact:
         _mixture(at, EXACT, model.dataset, study)
-        _judged_exactly(at.removesuffix("evaluator"), experiment.evaluation, study.datasets[model.dataset].facts())
+        _judged_exactly(at.removesuffix("evaluator"), experiment.evaluation, study.datasets[model.dataset].parts())
         return
     spaces = experiment.evaluation.spaces
     distinct(at.replace("evaluator", "evaluation.spaces"), spaces)
@@ -87,11 +87,6 @@ def _evaluator(at: str, experiment: Experiment, model: Model, study: "Study") ->
     known(at, experiment.evaluator, [*study.classifiers, EXACT])
     clean(at, experiment.evaluator, study)
     _same_dataset(at, experiment.evaluator, study.classifiers, model)
-    if len(study.seeds) > 1 and study.classifiers[experiment.evaluator].seed is None:
-        raise ValueError(
-            f"configuration key '{at}' has the value '{experiment.evaluator}': with several training seeds it"
-            " needs a seed of its own, or the seeds' distances would not compare"
-        )
 
 
 def _stored(study: "Study") -> list[str]:
@@ -159,7 +154,7 @@ def _trajectories(at: str, trajectories: TrajectoryRuns, study: "Study") -> None
     known(f"{at}.dataset", trajectories.dataset, study.datasets)
     _mixture(f"{at}.dataset", trajectories.dataset, trajectories.dataset, study)
     known(f"{at}.process", trajectories.process, discrete(study))
-    classes = study.datasets[trajectories.dataset].facts().classes
+    classes = study.datasets[trajectories.dataset].parts().classes
     if trajectories.n < classes:
         raise ValueError(
             f"configuration key '{at}.n' has the value {trajectories.n}: at least {classes}, one of every class"

@@ -34,10 +34,11 @@ class Stage:
 
 
 WEIGHTS = ("weights.safetensors", "losses.npy")
+PARTS = tuple(f"{part}{of}.npy" for part in ("train", "judge", "held_out") for of in ("", "_labels"))
 TABLE = ("table.csv", "table.md", "table.html", "table.tex")
 
 STAGES: dict[str, Stage] = {
-    "dataset": Stage(("train.npy", "train_labels.npy", "held_out.npy", "held_out_labels.npy"), small=True, mapped=True),
+    "dataset": Stage(PARTS, small=True, mapped=True),
     "denoiser": Stage(WEIGHTS, trains=True, gpu="long"),
     "classifier": Stage(WEIGHTS, trains=True, gpu="long"),
     "samples": Stage(("samples.npy", "labels.npy"), shards=True, gpu="long", mapped=True),

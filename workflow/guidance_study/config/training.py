@@ -89,10 +89,15 @@ class Classifier(Spec):
     network: AnyClassifierNetwork = Field(description="its network, written out")
     process: Name | None = Field(None, description="name in `processes` whose noise it sees; null: clean images")
     training: Training = Field(description="how it is trained")
+    part: Literal["train", "judge"] = Field(
+        "train",
+        description="the part of the dataset that it learns from: that of the models, or the one set apart for judges"
+        " (our guess)",
+    )
     seed: int | None = Field(
         None,
         ge=0,
-        description="a seed of its own, so that it is the same for every training seed (our guess)",
+        description="a seed of its own, for its weights and batches; null: the training seed (our guess)",
     )
 
 

@@ -5,6 +5,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pydantic import Field
+
 from guidance_study.config import seams
 from guidance_study.config.facts import Facts
 from guidance_study.support.errors import StudyError
@@ -29,7 +31,10 @@ class Blocks:
 
 @dataclass(frozen=True)
 class Arrays:
-    """A loaded dataset: samples (N, *shape) float32, images in [-1, 1]; labels (N,) int64 in [0, classes)."""
+    """A loaded dataset: samples (N, *shape) float32, images in [-1, 1]; labels (N,) int64 in [0, classes).
+
+    The judges' share is still among the training samples.
+    """
 
     train: "np.ndarray | Blocks"
     train_labels: "np.ndarray"
@@ -40,6 +45,17 @@ class Arrays:
 class Dataset(seams.Kind):
     """An entry of `datasets:`. A dataset whose mixture is known has a `mixture()` besides."""
 
+    judges: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="share of every class of the training data that is set apart for judges: no base model, flow or"
+        " neighbour is of it (our guess; 0: judges learn from what models learn from)",
+    )
+    seed: int | None = Field(
+        None, ge=0, description="of its draws and splits; null: the training seed, which so redraws them (our guess)"
+    )
+
     @abstractmethod
     def facts(self) -> Facts:
         """What the plan must know; opens no data."""
@@ -47,6 +63,26 @@ class Dataset(seams.Kind):
     @abstractmethod
     def load(self) -> Arrays:
         """The arrays, made from verified files. Raises StudyError."""
+
+    def parts(self) -> Facts:
+        """Its facts, the judges' share set apart."""
+        return self.facts().apart(self.judges)
+
+    def random(self) -> bool:
+        """Whether a seed draws or splits it."""
+        return self.judges > 0
+
+    def judged(self, labels: "np.ndarray") -> "np.ndarray":
+        """Which training samples (N,) bool, of these labels, are the judges': drawn by class from the seed."""
+        import numpy as np
+
+        from guidance_study.support.randomness import generator
+
+        chosen = np.zeros(len(labels), dtype=bool)
+        for label, n in enumerate(np.bincount(labels)):
+            mine = generator(self.seed or 0, "split/judges", label).permutation(np.flatnonzero(labels == label))
+            chosen[mine[: round(self.judges * n)]] = True
+        return chosen
 
     def files(self) -> "Sequence[RawFile]":
         """The files from outside."""

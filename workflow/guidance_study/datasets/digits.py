@@ -3,7 +3,7 @@
 import hashlib
 import importlib.util
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -17,14 +17,18 @@ LACKING = "scikit-learn's digits.csv.gz is not there; run: pip install scikit-le
 class Digits(Dataset):
     """1797 images of 8 x 8 pixels in 10 classes; a share of every class is held out of all training."""
 
+    renamed: ClassVar = {"split_seed": "seed"}
+
     kind: Literal["digits"]
     held_out: float = Field(0.2, gt=0, lt=1, description="held-out share of every class (our guess)")
-    split_seed: int = Field(0, ge=0, description="seed of the split, apart from the training seeds (our guess)")
 
     def facts(self) -> Facts:
         held_out = tuple(min(max(round(n * self.held_out), 1), n - 1) for n in COUNTS)
         train = tuple(n - h for n, h in zip(COUNTS, held_out, strict=True))
         return Facts((1, 8, 8), train, held_out, RAW)
+
+    def random(self) -> bool:
+        return True
 
     def missing(self) -> str | None:
         """The raw file comes with scikit-learn."""
@@ -52,7 +56,7 @@ class Digits(Dataset):
         train, held_out = [], []
         for label, held in enumerate(self.facts().held_out_counts):
             mine = np.flatnonzero(raw.target == label)
-            mine = generator(self.split_seed, "split/digits", label).permutation(mine)
+            mine = generator(self.seed or 0, "split/digits", label).permutation(mine)
             held_out.append(mine[:held])
             train.append(mine[held:])
         first, second = np.concatenate(train), np.concatenate(held_out)

@@ -5,7 +5,7 @@ import io
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, field_serializer, model_validator
 
@@ -28,6 +28,8 @@ Rows = list[tuple[str, int]]  # relative path, label
 class ImageFolder(Dataset):
     """Images of any size and number of classes, resized and cropped to squares, labelled by the order of folders."""
 
+    renamed: ClassVar = {"split_seed": "seed"}
+
     kind: Literal["image_folder"]
     root: str = Field(
         "data/images", exclude=True, description="the folder, pinned with `python -m guidance_study pin` (our guess)"
@@ -45,7 +47,6 @@ class ImageFolder(Dataset):
         0.1, gt=0, lt=1, description="held-out share of every class, where there are no folders train and val or test"
         " (our guess)",
     )  # fmt: skip
-    split_seed: int = Field(0, ge=0, description="seed of that split, apart from the training seeds (our guess)")
 
     @model_validator(mode="after")
     def _fits(self):
@@ -75,6 +76,11 @@ class ImageFolder(Dataset):
             return Facts(shape, (UNKNOWN,) * self.classes, (UNKNOWN,) * self.classes, raw)
         train, held_out = self._sizes(index["counts"])
         return Facts(shape, train, held_out, raw)
+
+    def random(self) -> bool:
+        """Where there are folders train and val or test, the judges' share alone is drawn."""
+        index = self.folder.index
+        return self.judges > 0 or (index is not None and WHOLE in index["counts"])
 
     def load(self) -> Arrays:
         """The two parts, images (n, channels, size, size), classes in turn. Raises StudyError, also on the way."""
@@ -122,7 +128,7 @@ class ImageFolder(Dataset):
             return train, held_out
         train, held_out = [], []
         for label, (paths, held) in enumerate(zip(parts[WHOLE].values(), self._sizes(counts(parts))[1], strict=True)):
-            order = generator(self.split_seed, "split/image_folder", label).permutation(len(paths))
+            order = generator(self.seed or 0, "split/image_folder", label).permutation(len(paths))
             held_out += [(paths[i], label) for i in order[:held]]
             train += [(paths[i], label) for i in order[held:]]
         return train, held_out

@@ -18,9 +18,10 @@ CLASSES = 2  # a decision boundary is one between two
 class MixtureDataset(Dataset):
     """Points of a mixture that `mixture()` gives in closed form; two draws, one to train on and one held out."""
 
+    renamed: ClassVar = {"data_seed": "seed"}
+
     train: PositiveInt = Field(20000, description="training points of every class (our guess)")
     held_out: PositiveInt = Field(20000, description="held-out points of every class (our guess)")
-    data_seed: int = Field(0, ge=0, description="seed of the draws, apart from the training seeds (our guess)")
 
     dimension: ClassVar[int]  # of a point; the plan asks for it often, and need not build the mixture for that
 
@@ -30,6 +31,9 @@ class MixtureDataset(Dataset):
 
     def facts(self) -> Facts:
         return Facts((self.dimension,), (self.train,) * CLASSES, (self.held_out,) * CLASSES, {})
+
+    def random(self) -> bool:
+        return True
 
     def load(self) -> Arrays:
         """The two parts, classes in turn within each, float32."""
@@ -47,7 +51,7 @@ class MixtureDataset(Dataset):
 
         from guidance_study.support.randomness import generator
 
-        mixture, source = self.mixture(), generator(self.data_seed, f"data/{self.kind}/{part}", label)
+        mixture, source = self.mixture(), generator(self.seed or 0, f"data/{self.kind}/{part}", label)
         mine = np.flatnonzero(np.array(mixture.labels) == label)
         weights = np.array(mixture.weights)[mine]
         k = mine[source.choice(len(mine), size=n, p=weights / weights.sum())]

@@ -37,7 +37,7 @@ class NeighboursFigure(Figure):
         for i, space in enumerate(self.spaces):
             known(f"{at}.spaces[{i}]", space, study.embeddings)
         dataset = study.models[experiment.model].dataset
-        facts = study.datasets[dataset].facts()
+        facts = study.datasets[dataset].parts()
         if len(facts.shape) != 3:
             raise ValueError(
                 f"configuration key '{at}.experiment' has the value '{self.experiment}': its dataset '{dataset}'"
@@ -54,7 +54,7 @@ class NeighboursFigure(Figure):
         seed, experiment = plan.study.seeds[0], plan.study.experiments[self.experiment]
         dataset = plan.study.models[experiment.model].dataset
         samples = plan.evaluated(self.experiment, (self.scale,), seed)
-        inputs = {"samples": samples, "dataset": plan.dataset(dataset)}
+        inputs = {"samples": samples, "dataset": plan.dataset(dataset, seed)}
         for space in self.spaces:
             inputs[f"neighbours/{space}"] = plan.neighbours(samples, dataset, space, self.k, seed)
         return inputs, {"guidance": experiment.guidance.title}

@@ -42,7 +42,7 @@ class Panels(Figure):
             arm = next(a for a in experiment.arms if a.name == self.arm)
             inputs[f"samples/{name}"] = plan.evaluated(name, (self.scale,), seed)
             inputs[f"postprocessed/{name}"] = plan.postprocessed(name, arm, (self.scale,), seed)
-            inputs[f"dataset/{name}"] = plan.dataset(plan.study.models[experiment.model].dataset)
+            inputs[f"dataset/{name}"] = plan.dataset(plan.study.models[experiment.model].dataset, seed)
             if experiment.evaluator is not None:
                 inputs[f"evaluator/{name}"] = plan.classifier(experiment.evaluator, seed)
         return inputs, {"guidance": {key: plan.study.experiments[key].guidance.title for key in self.experiments}}

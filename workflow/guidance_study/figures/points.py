@@ -54,7 +54,7 @@ class PointsFigure(Figure):
             experiment = study.experiments[name]
             scales = tuple(experiment.evaluation.scales)
             inputs[f"samples/{name}"] = samples = plan.evaluated(name, scales, seed)
-            inputs[f"dataset/{name}"] = plan.dataset(study.models[experiment.model].dataset)
+            inputs[f"dataset/{name}"] = plan.dataset(study.models[experiment.model].dataset, seed)
             if "classifier" in samples.inputs:
                 inputs[f"classifier/{name}"] = samples.inputs["classifier"]
             for arm in experiment.arms:

@@ -9,12 +9,16 @@ if TYPE_CHECKING:
     from guidance_study.plan.plan import Plan
 
 
-def dataset(plan: "Plan", name: str) -> Artefact:
-    """Real data as arrays, known by the digests of its raw files."""
+def dataset(plan: "Plan", name: str, seed: int) -> Artefact:
+    """Real data as arrays, known by the digests of its raw files; drawn and split anew for every training seed."""
     spec = plan.study.datasets[name]
     facts = plan.facts(name)
-    params = {**plan.plain("datasets", name), "raw": facts.raw}
-    return plan.add(Artefact("dataset", spec.kind, params, {}, f"dataset {name}", facts), spec.missing)
+    seed = spec.seed if spec.seed is not None else seed if spec.random() else 0
+    params = {**plan.plain("datasets", name), "seed": seed, "raw": facts.raw}
+    label, about = spec.kind, f"dataset {name}"
+    if spec.random():
+        label, about = f"{label}-s{seed}", f"{about}, seed {seed}"
+    return plan.add(Artefact("dataset", label, params, {}, about, facts), spec.missing)
 
 
 def denoiser(plan: "Plan", name: str, seed: int) -> Artefact:
@@ -37,7 +41,7 @@ def denoiser(plan: "Plan", name: str, seed: int) -> Artefact:
     }
     kind = "conditional" if model.conditional else "unconditional"
     label = f"{network['kind']}-{kind}-" + (f"s{seed}" if model.training else "outside")
-    inputs = {"dataset": plan.dataset(model.dataset)} if model.training else {}
+    inputs = {"dataset": plan.dataset(model.dataset, seed)} if model.training else {}
     made = f"trained for {model.training.steps} steps, seed {seed}" if model.training else "weights from outside"
     missing = model.weights.file.missing if model.weights else None
     return plan.add(Artefact("denoiser", label, params, inputs, f"model {name}: {made}"), missing)
@@ -54,9 +58,11 @@ def classifier(plan: "Plan", name: str, seed: int) -> Artefact:
     """A classifier: noisy for guidance, clean for features and evaluation."""
     spec = plan.study.classifiers[name]
     data = plan.facts(spec.dataset)
+    inputs = {"dataset": plan.dataset(spec.dataset, seed)}
     seed = seed if spec.seed is None else spec.seed
     params = {
         "process": plan.plain("processes", spec.process) if spec.process else None,
+        "part": spec.part,
         "network": spec.network.plain(),
         "shape": list(data.shape),
         "classes": data.classes,
@@ -65,4 +71,4 @@ def classifier(plan: "Plan", name: str, seed: int) -> Artefact:
     }
     label = f"{spec.network.kind}-{'noisy' if spec.process else 'clean'}-s{seed}"
     about = f"classifier {name}: trained for {spec.training.steps} steps, seed {seed}"
-    return plan.add(Artefact("classifier", label, params, {"dataset": plan.dataset(spec.dataset)}, about))
+    return plan.add(Artefact("classifier", label, params, inputs, about))

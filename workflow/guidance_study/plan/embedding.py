@@ -46,7 +46,7 @@ def within(
 
 def neighbours(plan: "Plan", samples: Artefact, dataset: str, space: str, k: int, seed: int) -> Artefact:
     """The k nearest training samples of each generation's class, in a neighbour space."""
-    inputs = {"samples": samples, "dataset": plan.dataset(dataset)}
+    inputs = {"samples": samples, "dataset": plan.dataset(dataset, seed)}
     embedding, needs = within(plan, space, seed, samples, inputs["dataset"])
     about = f"{k} nearest neighbours ({space}) of {samples.about}"
     params = {"embedding": embedding, "k": k}

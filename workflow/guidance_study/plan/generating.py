@@ -46,7 +46,7 @@ def trajectories(plan: "Plan", name: str, seed: int) -> Artefact:
     spec = plan.study.trajectories[name]
     used = {run.eps for run in spec.runs.values()}
     used |= {part for run in spec.runs.values() for part in run.guidance.parts().values()}
-    inputs = {"dataset": plan.dataset(spec.dataset)}
+    inputs = {"dataset": plan.dataset(spec.dataset, seed)}
     for role, part in spec.parts.items():
         if role in used:
             model = part in plan.study.models

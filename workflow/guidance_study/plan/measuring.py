@@ -32,7 +32,7 @@ def measures(plan: "Plan", name: str, scale: float | None, seed: int) -> Artefac
     evaluation, exact = experiment.evaluation, experiment.exact
     scales = tuple(evaluation.scales) if scale is None else (scale,)
     samples = plan.evaluated(name, scales, seed)
-    dataset = plan.dataset(plan.study.models[experiment.model].dataset)
+    dataset = plan.dataset(plan.study.models[experiment.model].dataset, seed)
     arms, inputs = [], {"samples": samples, "dataset": dataset}
     for arm in experiment.arms:
         embedding, needs = within(plan, arm.space, seed, samples, dataset, f"/{arm.name}")

@@ -94,7 +94,7 @@ class Plan:
     @once
     def facts(self, name: str) -> Facts:
         """What is known of a dataset before it is made: shape, sizes of classes, digests of its raw files."""
-        facts: Facts = self.study.datasets[name].facts()
+        facts: Facts = self.study.datasets[name].parts()
         return facts
 
     def at(self, address: str) -> Artefact:

@@ -8,13 +8,13 @@ from guidance_study.plan.recipes import Artefact
 from guidance_study.support.params import Params
 
 FLOAT32 = 4  # bytes
-GUESSED = {"train": 1300, "held_out": 50}  # images of a class in a folder that is not there yet: as ImageNet has
+GUESSED = {"train": 1300, "judge": 0, "held_out": 50}  # images of a class in a folder that is not there yet: as ImageNet has
 
 
 def rows(artefact: Artefact) -> int:
     """Samples that an artefact is of; 0 for those of none."""
     if artefact.stage == "dataset":
-        return part_rows(artefact, "train") + part_rows(artefact, "held_out")
+        return sum(part_rows(artefact, part) for part in ("train", "judge", "held_out"))
     if artefact.stage == "features":
         images = artefact.inputs["images"]
         return part_rows(images, artefact.params["part"]) if images.stage == "dataset" else rows(images)
@@ -24,9 +24,9 @@ def rows(artefact: Artefact) -> int:
 
 
 def part_rows(dataset: Artefact, part: str) -> int:
-    """Samples of a part, train or held_out, of a dataset; of classes that nobody has counted yet a guess."""
+    """Samples of a part, train, judge or held_out, of a dataset; of classes that nobody has counted yet a guess."""
     facts = _facts(dataset)
-    counts = facts.train_counts if part == "train" else facts.held_out_counts
+    counts = {"train": facts.train_counts, "judge": facts.judge_counts, "held_out": facts.held_out_counts}[part]
     return sum(GUESSED[part] if n == UNKNOWN else n for n in counts)
 
 

@@ -23,8 +23,8 @@ def make(job: Job) -> None:
         network = spec.build(tuple(params["shape"]), params["classes"], process is not None)
     network = placed(network)
     folder = job.inputs["dataset"].path
-    data = torch.from_numpy(np.load(folder / "train.npy")).to(device)
-    labels = torch.from_numpy(np.load(folder / "train_labels.npy")).to(device)
+    data = torch.from_numpy(np.load(folder / f"{params['part']}.npy")).to(device)
+    labels = torch.from_numpy(np.load(folder / f"{params['part']}_labels.npy")).to(device)
 
     def draws(step: int) -> tuple[Tensor, ...]:
         draw, batch = generator(params["seed"], purpose, step), params["training"]["batch_size"]

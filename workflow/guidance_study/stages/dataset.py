@@ -1,5 +1,6 @@
-"""Stage `dataset`: raw files -> arrays of the training and the held-out part."""
+"""Stage `dataset`: raw files -> arrays of the training, the judges' and the held-out part."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -9,24 +10,49 @@ from guidance_study.execution.job import Job
 
 
 def make(job: Job) -> None:
-    """Files: train.npy, held_out.npy (N, *shape) float32; train_labels.npy, held_out_labels.npy (N,) int64."""
-    arrays = spec_of(job).load()
-    for name in ("train", "train_labels", "held_out", "held_out_labels"):
-        save(job.out / f"{name}.npy", getattr(arrays, name))
-    job.facts |= {"train": len(arrays.train), "held_out": len(arrays.held_out)}
+    """Files: train.npy, judge.npy, held_out.npy (N, *shape) float32; train_labels.npy and so on (N,) int64."""
+    spec = spec_of(job)
+    arrays = spec.load()
+    apart = spec.judged(arrays.train_labels)
+    parts = {"train": ~apart, "judge": apart}
+    save({job.out / f"{part}.npy": rows for part, rows in parts.items()}, arrays.train)
+    save({job.out / "held_out.npy": np.ones(len(arrays.held_out), dtype=bool)}, arrays.held_out)
+    labels = {part: arrays.train_labels[rows] for part, rows in parts.items()} | {"held_out": arrays.held_out_labels}
+    for part, of in labels.items():
+        np.save(job.out / f"{part}_labels.npy", of)
+        job.facts[part] = len(of)
 
 
-def save(path: Path, array: np.ndarray | Blocks) -> None:
-    """Save as `np.save` does; of Blocks no more than one is in memory."""
+def save(files: dict[Path, np.ndarray], array: np.ndarray | Blocks) -> None:
+    """Save the rows (N,) bool that belong into each file as `np.save` does; of Blocks no more than one is in memory."""
     if isinstance(array, np.ndarray):
-        np.save(path, array)
+        for path, rows in files.items():
+            np.save(path, array if rows.all() else array[rows])
         return
-    header = {"descr": np.lib.format.dtype_to_descr(np.dtype("<f4")), "fortran_order": False, "shape": array.shape}
+    ends = {path: _begun(path, (int(rows.sum()), *array.shape[1:])) for path, rows in files.items()}
+    done = 0
+    for block in _checked(array):
+        for path, rows in files.items():
+            mine = block[rows[done : done + len(block)]]
+            ends[path].write(np.ascontiguousarray(mine, dtype="<f4").data)
+        done += len(block)
+    for out in ends.values():
+        out.close()
+
+
+def _begun(path: Path, shape: tuple[int, ...]):
+    """A file that has the header of a float32 array and waits for its rows."""
+    header = {"descr": np.lib.format.dtype_to_descr(np.dtype("<f4")), "fortran_order": False, "shape": shape}
+    out = path.open("wb")
+    np.lib.format.write_array_header_1_0(out, header)
+    return out
+
+
+def _checked(array: Blocks) -> Iterator[np.ndarray]:
+    """The blocks; ValueError if there are more or fewer rows than announced."""
     rows = 0
-    with path.open("wb") as out:
-        np.lib.format.write_array_header_1_0(out, header)
-        for block in array.blocks:
-            out.write(np.ascontiguousarray(block, dtype="<f4").data)
-            rows += len(block)
+    for block in array.blocks:
+        rows += len(block)
+        yield block
     if rows != len(array):
-        raise ValueError(f"{rows} rows came for '{path.name}', announced were {len(array)}")
+        raise ValueError(f"{rows} rows came, announced were {len(array)}")

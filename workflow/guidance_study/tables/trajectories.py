@@ -81,7 +81,7 @@ def known_runs(at: str, names: list[str], runs: list[str], study: "Study") -> No
 
 def of_dimension(at: str, dataset: str, dimension: int, study: "Study") -> None:
     """Points of a dataset have this many coordinates."""
-    shape = study.datasets[dataset].facts().shape
+    shape = study.datasets[dataset].parts().shape
     if shape != (dimension,):
         raise ValueError(
             f"configuration key '{at}' leads to dataset '{dataset}', whose points have shape {shape}: it must be"

@@ -119,9 +119,9 @@ class Sets:
 def fresh(dataset: Input, n: int) -> tuple[np.ndarray, np.ndarray]:
     """n new points of the mixture, neither trained on nor held out, float32, and their labels, classes in turn."""
     spec = spec_of(dataset)
-    labels = np.arange(n) % spec.facts().classes
-    x = np.empty((n, *spec.facts().shape), dtype=np.float32)
-    for label in range(spec.facts().classes):
+    labels = np.arange(n) % spec.parts().classes
+    x = np.empty((n, *spec.parts().shape), dtype=np.float32)
+    for label in range(spec.parts().classes):
         mine = labels == label
         x[mine] = spec.draw("fresh", label, int(mine.sum()))
     return x, labels
