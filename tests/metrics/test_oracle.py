@@ -161,11 +161,16 @@ def test_a_mixtures_arrays_are_of_its_classes_and_the_two_parts_differ():
 
 def test_the_boundary_of_two_gaussians_is_halfway():
     far = Boundary(Oracle(spec("gaussians", separation=1.0).mixture()))
-    assert far.distance(np.array([[0.25], [-2.0]])) == pytest.approx([0.25, 2.0], abs=1e-9)
+    assert far.distance(np.array([[0.25], [-2.0], [-2.0]]), np.array([0, 1, 0])) == pytest.approx(
+        [0.25, 2, -2], abs=1e-9
+    )
 
 
 def test_the_boundary_in_the_plane_is_the_perpendicular_bisector():
     eye = [[1.0, 0.0], [0.0, 1.0]]
     oracle = Oracle(Mixture([0.5, 0.5], [[1.0, 1.0], [-1.0, -1.0]], [[0.1, 0.1]] * 2, [eye] * 2, [0, 1]))
     x = np.array([[1.0, 1.0], [0.5, -0.5], [-2.0, -1.0]])
-    assert Boundary(oracle).distance(x) == pytest.approx(np.abs(x.sum(1)) / 2**0.5, abs=2e-3)
+    labels = np.arange(len(x)) % 2
+    side = np.where(oracle.log_ratio(torch.from_numpy(x)).numpy() > 0, 1, 0)
+    expected = np.where(side == labels, 1, -1) * np.abs(x.sum(1)) / 2**0.5
+    assert Boundary(oracle).distance(x, labels) == pytest.approx(expected, abs=2e-3)

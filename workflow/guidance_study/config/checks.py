@@ -53,10 +53,13 @@ def _experiment(at: str, experiment: Experiment, study: "Study") -> None:
         known(f"{here}.postprocessor", arm.postprocessor, study.postprocessors)
         network = study.postprocessors[arm.postprocessor].network
         fits(f"postprocessors.{arm.postprocessor}.network", network, study.networks[network], model.dataset, study)
-        if arm.k > smallest:
+        most, why = smallest, ""
+        if arm.targets.endswith("boundary"):
+            most, why = smallest // 2, f" halved, since {arm.targets} chooses from pairs"
+        if arm.k > most:
             raise ValueError(
-                f"configuration key '{here}.k' has the value {arm.k}: at most {smallest}, the training samples of the"
-                f" smallest class of dataset '{model.dataset}'"
+                f"configuration key '{here}.k' has the value {arm.k}: at most {most}, the training samples of the"
+                f" smallest class of dataset '{model.dataset}'{why}"
             )
         embedding = study.embeddings[arm.space]
         if experiment.exact and embedding.stored:
@@ -66,11 +69,17 @@ def _experiment(at: str, experiment: Experiment, study: "Study") -> None:
             )
         if hasattr(embedding, "classifier"):
             _same_dataset(f"embeddings.{arm.space}.classifier", embedding.classifier, study.classifiers, model)
-            if not experiment.exact and _same_network(embedding.classifier, experiment.evaluator, study):
-                raise ValueError(
-                    f"configuration key '{here}.space' has the value '{arm.space}': its features come from the"
-                    f" network that evaluates, '{experiment.evaluator}'; use another classifier for one of the two"
-                )
+            for judge in [] if experiment.exact else [experiment.evaluator, *experiment.judges]:
+                if _same_network(embedding.classifier, judge, study):
+                    raise ValueError(
+                        f"configuration key '{here}.space' has the value '{arm.space}': its features come from the"
+                        f" network that evaluates, '{judge}'; use another classifier for one of the two"
+                    )
+        if arm.margins and not experiment.exact and experiment.selector is None:
+            raise ValueError(
+                f"configuration key '{at}.selector' has the value None: arm '{arm.name}' chooses by margins, so it"
+                " needs the name of a clean classifier that judges nothing"
+            )
 
 
 def _evaluator(at: str, experiment: Experiment, model: Model, study: "Study") -> None:
@@ -78,15 +87,31 @@ def _evaluator(at: str, experiment: Experiment, model: Model, study: "Study") ->
         _mixture(at, EXACT, model.dataset, study)
         _judged_exactly(at.removesuffix("evaluator"), experiment.evaluation, study.datasets[model.dataset].parts())
         return
+    _judges(at.removesuffix(".evaluator"), experiment, model, study)
     spaces = experiment.evaluation.spaces
     distinct(at.replace("evaluator", "evaluation.spaces"), spaces)
     for i, space in enumerate(spaces):
         known(f"{at.replace('evaluator', 'evaluation.spaces')}[{i}]", space, _stored(study))
-    if experiment.evaluator is None:
-        return  # `evaluation.spaces` judge, or nothing does, where only a figure shows it
-    known(at, experiment.evaluator, [*study.classifiers, EXACT])
-    clean(at, experiment.evaluator, study)
-    _same_dataset(at, experiment.evaluator, study.classifiers, model)
+
+
+def _judges(at: str, experiment: Experiment, model: Model, study: "Study") -> None:
+    """Further judges and the selector: clean classifiers of the model's data, no two of them one network."""
+    distinct(f"{at}.judges", experiment.judges)
+    named = {f"{at}.evaluator": experiment.evaluator, f"{at}.selector": experiment.selector}
+    named |= {f"{at}.judges[{i}]": name for i, name in enumerate(experiment.judges)}
+    seen: dict[str, str] = {}
+    for key, name in named.items():
+        if name is None:
+            continue
+        known(key, name, [*study.classifiers, EXACT] if key.endswith("evaluator") else study.classifiers)
+        clean(key, name, study)
+        _same_dataset(key, name, study.classifiers, model)
+        if name in experiment.evaluation.spaces:
+            raise ValueError(f"configuration key '{key}' has the value '{name}', which is a name in evaluation.spaces")
+        for other, one in seen.items():
+            if _same_network(name, one, study):
+                raise ValueError(f"configuration key '{key}' has the value '{name}': it is the network of '{other}'")
+        seen[key] = name
 
 
 def _stored(study: "Study") -> list[str]:

@@ -8,6 +8,7 @@ from guidance_study.config.base import Name, PositiveInt, Scales, Spec
 from guidance_study.config.choices import AnyGuidance, AnySampler
 from guidance_study.config.trajectories import EXACT
 from guidance_study.support.params import Params
+from guidance_study.support.text import shown
 
 EVALUATOR = "evaluator"  # the space of the evaluation classifier's features
 
@@ -43,11 +44,32 @@ class Evaluation(Spec):
     spaces: list[Name] = Field(
         [], description="names in `embeddings`, pretrained ones, in which sets are compared (paper: Inception, for FID)"
     )
+    real: bool = Field(
+        False, description="real data that nothing learns from through every flow, which should leave it (our control)"
+    )
     per_class: bool = Field(False, description="Fréchet distances of every class beside the overall ones (our guess)")
 
 
+class Moves(Spec):
+    """The share of the generations of every class and scale that a control moves; the others stay as they are."""
+
+    by: Literal["margin", "distance", "random"] = Field(
+        description="which are moved: those of the smallest margin, the farthest from real data in the arm's space, or"
+        " any (our guess)"
+    )
+    share: float = Field(gt=0, lt=1, description="of every class and scale (our guess)")
+
+    @property
+    def name(self) -> str:
+        return f"{self.by}_{shown(100 * self.share).replace('.', 'p')}"
+
+
 class Arm(Spec):
-    """One way of postprocessing: a neighbour space, k, and what the flow was trained on."""
+    """One way of postprocessing: a neighbour space, k, and what the flow was trained on.
+
+    `targets`, `half` and `moves` make controls of it, which have the same network, steps and number of pairs: what is
+    another than with the arm itself is what the control is of.
+    """
 
     space: Name = Field(description="name in `embeddings`: where neighbours are sought (paper, Tab. S1)")
     k: PositiveInt = Field(20, description="nearest neighbours to draw targets from (paper: 20 and 40 on CIFAR-10)")
@@ -57,15 +79,44 @@ class Arm(Spec):
         description="one flow for all scales of the pool, or one per scale on as many samples (paper, Sec. B)",
     )
 
+    targets: Literal["nearest", "random", "balanced", "near_boundary", "far_boundary"] = Field(
+        "nearest",
+        description="real samples of the class to move to: the k nearest; k at random; near ones of which each is used"
+        " about equally often; of pairs of neighbours as far away as each other the one of the smaller, or of the"
+        " larger, margin (paper: nearest; the others are our controls)",
+    )
+    half: Literal["low", "high", "random"] | None = Field(
+        None,
+        description="the flow learns from the half of the pool of the smallest or largest margins, or any half, of"
+        " every class and scale (paper: null, all of it; the others are our controls)",
+    )
+    moves: Moves | None = Field(None, description="moves a share of the generations alone (paper: null, all)")
+
     @property
     def name(self) -> str:
         """How tables, figures and addresses call this arm."""
-        return f"{self.space}_k{self.k}" + ("_own" if self.train_on == "own_scale" else "")
+        parts = [self.space, f"k{self.k}", *(["own"] if self.train_on == "own_scale" else [])]
+        parts += [f"to_{self.targets}"] if self.targets != "nearest" else []
+        parts += [f"from_{self.half}_half"] if self.half else []
+        return "_".join([*parts, *(["moves", self.moves.name] if self.moves else [])])
+
+    @property
+    def control(self) -> bool:
+        """Whether it is no way of postprocessing but a control of one."""
+        return self.targets != "nearest" or self.half is not None or self.moves is not None
+
+    @property
+    def margins(self) -> bool:
+        """Whether margins choose what it learns from, moves to or moves."""
+        by_margin = self.moves is not None and self.moves.by == "margin"
+        return by_margin or self.half in ("low", "high") or self.targets in ("near_boundary", "far_boundary")
 
     @property
     def settings(self) -> Params:
         """What tables and figures say of this arm; stored with what is measured of it."""
-        return {"name": self.name, "space": self.space, "k": self.k, "train_on": self.train_on}
+        return {"name": self.name, "control": self.control} | self.model_dump(
+            mode="json", include={"space", "k", "train_on", "targets", "half", "moves"}
+        )
 
 
 class Experiment(Spec):
@@ -82,6 +133,16 @@ class Experiment(Spec):
         description="name in `classifiers`, a clean one that feeds no neighbour space; 'exact': the mixture's"
         " posterior; null where `evaluation.spaces` judge",
     )
+    judges: list[Name] = Field(
+        [],
+        description="names in `classifiers`, clean ones: each judges in a space of its own, beside the evaluator"
+        " (our guess)",
+    )
+    selector: Name | None = Field(
+        None,
+        description="name in `classifiers`, a clean one that judges nothing: by its margins controls choose; null where"
+        " none does, or where the closed form judges and chooses (our guess)",
+    )
 
     @property
     def exact(self) -> bool:
@@ -97,5 +158,5 @@ class Experiment(Spec):
         names = [arm.name for arm in self.arms]
         for name in names:
             if names.count(name) > 1:
-                raise ValueError(f"two arms are called '{name}'; space, k and train_on must tell them apart")
+                raise ValueError(f"two arms are called '{name}'; their keys but postprocessor must tell them apart")
         return self

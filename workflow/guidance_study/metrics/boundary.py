@@ -1,4 +1,4 @@
-"""How far points are from the decision boundary."""
+"""How far points are from the decision boundary, on the side of their class or on the other."""
 
 from __future__ import annotations
 
@@ -11,17 +11,35 @@ if TYPE_CHECKING:
 
     from guidance_study.metrics.sets.points import Points, RealPoints
 
+NEAR = 0.1  # the share of points nearer than this to the boundary, on either side, is told (our guess)
+
 
 class BoundaryDistance(PointMetric):
-    """Distance to the decision boundary of the mixture; of trajectories, that of their ends."""
+    """Signed distance to the decision boundary of the mixture: mean, 5 % quantile, share near it; or of ends."""
 
     kind: Literal["boundary"]
     of = ("points", "trajectories")
-    columns = (Column("boundary", "distance to boundary"),)
+    states = ("real", "before", "after", "retrieval", "real_after", None)
+    columns = (
+        Column("boundary", "distance to boundary"),
+        Column("boundary_05", "distance to boundary, 5 %"),
+        Column("boundary_near", f"within {NEAR:g} of boundary"),
+    )
     meaning = (
-        "Distance to boundary: to where the mixture's exact posterior on clean data is 1/2 (sought within 6 of 0)."
+        "Distance to boundary: to where the mixture's exact posterior on clean data is 1/2 (sought within 6 of 0),"
+        " positive on the side of the class and negative on the other; 5 %: its quantile."
     )
 
     def each(self, one: Points, real: RealPoints) -> np.ndarray:
-        """Distances (n,)."""
-        return real.boundary.distance(one.x)
+        """Signed distances (n,)."""
+        return one.margin
+
+    def summary(self, values: np.ndarray) -> dict[str, float]:
+        """All three."""
+        import numpy as np
+
+        return {
+            "boundary": values.mean(),
+            "boundary_05": np.quantile(values, 0.05),
+            "boundary_near": (np.abs(values) < NEAR).mean(),
+        }

@@ -27,13 +27,16 @@ class Space:
             self.network = self._network()
             self.bank = self.embedding.embed(np.load(dataset / "train.npy", mmap_mode="r"), self.network)
 
-    def neighbours(self, samples: np.ndarray, labels: np.ndarray) -> Neighbours:
-        """The k nearest training samples of the same class, Eq. (9)'s NN.
+    def neighbours(self, samples: np.ndarray, labels: np.ndarray, k: int | None = None) -> Neighbours:
+        """The k nearest training samples of the same class, Eq. (9)'s NN; k is the space's where none is given.
 
         `samples` (n, *shape) are those of the job's input of that name where features are stored, else any.
         """
-        queries = self._stored("samples") if self.embedding.stored else self.embedding.embed(samples, self.network)
-        return class_neighbours(queries, labels, self.bank, self.labels, self.k)
+        return class_neighbours(self.queries(samples), labels, self.bank, self.labels, k or self.k)
+
+    def queries(self, samples: np.ndarray) -> np.ndarray:
+        """Features (n, D) of generations; where features are stored, of the job's input."""
+        return self._stored("samples") if self.embedding.stored else self.embedding.embed(samples, self.network)
 
     def _stored(self, part: str) -> np.ndarray:
         return np.load(self.job.inputs[f"features{self.at}/{part}"].path / "features.npy", mmap_mode="r")

@@ -44,10 +44,19 @@ def within(
     return rest, {f"embedder{at}": plan.classifier(params["classifier"], seed)}
 
 
-def neighbours(plan: "Plan", samples: Artefact, dataset: str, space: str, k: int, seed: int) -> Artefact:
-    """The k nearest training samples of each generation's class, in a neighbour space."""
+def neighbours(plan: "Plan", samples: Artefact, dataset: str, space: str, k: int, seed: int,
+               control: tuple[str, Artefact | None] = ("nearest", None)) -> Artefact:  # fmt: skip
+    """The k training samples of each generation's class that an arm moves to, in a neighbour space: the nearest.
+
+    Those of a control are others, chosen by the margins of a classifier where it has one.
+    """
+    targets, selector = control
     inputs = {"samples": samples, "dataset": plan.dataset(dataset, seed)}
     embedding, needs = within(plan, space, seed, samples, inputs["dataset"])
-    about = f"{k} nearest neighbours ({space}) of {samples.about}"
-    params = {"embedding": embedding, "k": k}
-    return plan.add(Artefact("neighbours", f"{embedding['kind']}-k{k}", params, inputs | needs, about))
+    params = {"embedding": embedding, "k": k, "targets": targets, "seed": seed if targets == "random" else 0}
+    about, label = f"{k} {targets} neighbours ({space}) of {samples.about}", f"{embedding['kind']}-k{k}"
+    if targets != "nearest":
+        label += f"-{targets}"
+    if selector is not None:
+        needs["selector"] = selector
+    return plan.add(Artefact("neighbours", label, params, inputs | needs, about))

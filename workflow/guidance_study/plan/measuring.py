@@ -7,6 +7,7 @@ from guidance_study.config import seams
 from guidance_study.config.experiments import Arm, Experiment
 from guidance_study.config.study import Study
 from guidance_study.plan.embedding import within
+from guidance_study.plan.postprocessing import selector
 from guidance_study.plan.recipes import Artefact, at_scales
 from guidance_study.support.errors import StudyError
 from guidance_study.support.params import Params
@@ -38,6 +39,11 @@ def measures(plan: "Plan", name: str, scale: float | None, seed: int) -> Artefac
         embedding, needs = within(plan, arm.space, seed, samples, dataset, f"/{arm.name}")
         arms.append({**arm.settings, "embedding": embedding})
         inputs |= {f"postprocessed/{arm.name}": plan.postprocessed(name, arm, scales, seed), **needs}
+        if evaluation.real and arm.moves is None:
+            moved = [plan.real_postprocessed(name, arm, s, seed) for s in samples.params["scales"]]
+            inputs |= {f"real/{arm.name}/{i}": artefact for i, artefact in enumerate(moved)}
+        if arm.moves is not None and (chooses := selector(plan, name, arm, seed)) is not None:
+            inputs["selector"] = chooses
     if not exact:
         inputs |= _seen(plan, experiment, inputs, seed)
     guide, subject = samples.inputs.get("classifier"), "points" if exact else "images"
@@ -48,6 +54,8 @@ def measures(plan: "Plan", name: str, scale: float | None, seed: int) -> Artefac
         "arms": arms,
         "repeats": evaluation.repeats,
         "spaces": evaluation.spaces,
+        "judges": experiment.judges,
+        "real": evaluation.real,
         "seed": seed,
     }
     about = f"{name}: measured {at_scales(scales)}, seed {seed}"
@@ -77,6 +85,7 @@ def _seen(plan: "Plan", experiment: Experiment, sets: dict[str, Artefact], seed:
     """What sets of images are seen with: the evaluator, and features in every space of the evaluation."""
     judge = experiment.evaluator
     found = {} if judge is None else {"evaluator": plan.classifier(judge, seed)}
+    found |= {f"judge/{other}": plan.classifier(other, seed) for other in experiment.judges}
     generated = {"before": sets["samples"]} | {a.name: sets[f"postprocessed/{a.name}"] for a in experiment.arms}
     for space in experiment.evaluation.spaces:
         for part in ("train", "held_out"):

@@ -47,6 +47,7 @@ class Plan:
     neighbours = once(embedding.neighbours)
     postprocessor = once(postprocessing.postprocessor)
     postprocessed = postprocessing.postprocessed
+    real_postprocessed = postprocessing.real_postprocessed
     measures = measuring.measures
     trajectory_measures = measuring.trajectory_measures
     cost = measuring.cost

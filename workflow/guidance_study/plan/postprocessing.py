@@ -30,21 +30,45 @@ def postprocessor(plan: "Plan", name: str, arm: Arm, scale: float, seed: int) ->
     """The flow (Eq. 9) that an arm of experiment `name` applies at `scale`."""
     experiment, spec = plan.study.experiments[name], plan.study.postprocessors[arm.postprocessor]
     pool, scales = _pool(plan, name, arm, scale, seed), _learns_from(plan, name, arm, scale)
-    dataset = plan.study.models[experiment.model].dataset
-    neighbours = plan.neighbours(pool, dataset, arm.space, arm.k, seed)
+    dataset, chooses = plan.study.models[experiment.model].dataset, selector(plan, name, arm, seed)
+    by_boundary = chooses if arm.targets.endswith("boundary") else None
+    neighbours = plan.neighbours(pool, dataset, arm.space, arm.k, seed, (arm.targets, by_boundary))
     params = {
         "network": plan.plain("networks", spec.network),
         "shape": pool.inputs["denoiser"].params["shape"],
         "class_rows": pool.params["classes"],
         "scales": list(scales),
         "n": experiment.pool.n,
+        "half": arm.half,
         "training": spec.training.plain(),
         "seed": seed,
     }
     inputs = {"samples": pool, "dataset": neighbours.inputs["dataset"], "neighbours": neighbours}
+    if chooses is not None and arm.half in ("low", "high"):
+        inputs["selector"] = chooses
     label = f"{params['network']['kind']}-{listed(scales)}-{neighbours.label}-s{seed}"
     about = f"{name}: flow of {arm.name} from generations {at_scales(scales)}, seed {seed}"
     return plan.add(Artefact("postprocessor", label, params, inputs, about))
+
+
+def selector(plan: "Plan", name: str, arm: Arm, seed: int) -> Artefact | None:
+    """The classifier by whose margins an arm chooses; None where it does not, or where the closed form does."""
+    chosen = plan.study.experiments[name].selector
+    return plan.classifier(chosen, seed) if arm.margins and chosen is not None else None
+
+
+def real_postprocessed(plan: "Plan", name: str, arm: Arm, scale: float, seed: int) -> Artefact:
+    """Real data that nothing learns from after the flow that an arm of an experiment applies at `scale`."""
+    experiment, flow = plan.study.experiments[name], plan.postprocessor(name, arm, scale, seed)
+    dataset = plan.dataset(plan.study.models[experiment.model].dataset, seed)
+    params = {
+        "solver": plan.study.postprocessors[arm.postprocessor].solver.plain(),
+        "flows": ["postprocessor/0"],
+        "real": {"part": "fresh" if experiment.exact else "held_out", "n": experiment.evaluation.n},
+    }
+    about = f"{name}: real data after the flow of {arm.name}, seed {seed}"
+    label = f"real-{flow.inputs['neighbours'].label}-s{seed}"
+    return plan.add(Artefact("postprocessed", label, params, {"dataset": dataset, "postprocessor/0": flow}, about))
 
 
 def postprocessed(plan: "Plan", name: str, arm: Arm, scales: tuple[float, ...], seed: int) -> Artefact:

@@ -8,7 +8,8 @@ from guidance_study.plan.recipes import Artefact
 from guidance_study.support.params import Params
 
 FLOAT32 = 4  # bytes
-GUESSED = {"train": 1300, "judge": 0, "held_out": 50}  # images of a class in a folder that is not there yet: as ImageNet has
+# Images of a class in a folder that is not there yet: as ImageNet has.
+GUESSED = {"train": 1300, "judge": 0, "held_out": 50}
 
 
 def rows(artefact: Artefact) -> int:
@@ -18,6 +19,8 @@ def rows(artefact: Artefact) -> int:
     if artefact.stage == "features":
         images = artefact.inputs["images"]
         return part_rows(images, artefact.params["part"]) if images.stage == "dataset" else rows(images)
+    if "real" in artefact.params and artefact.stage == "postprocessed":
+        return int(artefact.params["real"]["n"])
     if artefact.stage in ("postprocessed", "neighbours"):
         return rows(artefact.inputs["samples"])
     return int(artefact.params["n"]) if artefact.stage == "samples" else 0
@@ -40,7 +43,7 @@ def shape(artefact: Artefact) -> tuple[int, ...]:
     if artefact.stage == "dataset":
         return _facts(artefact).shape
     if artefact.stage == "postprocessed":
-        return shape(artefact.inputs["samples"])
+        return shape(artefact.inputs["dataset" if "real" in artefact.params else "samples"])
     return tuple(artefact.inputs["denoiser"].params["shape"])
 
 

@@ -6,6 +6,7 @@ import torch
 from guidance_study.execution.devices import undivided
 from guidance_study.execution.job import Job
 from guidance_study.execution.sharding import Work, rows
+from guidance_study.metrics.sets.real import real_sample
 from guidance_study.networks.models import batches, load_flow, set_up
 from guidance_study.processes.rectified_flow import velocity
 from guidance_study.processes.samplers.dopri5 import solve
@@ -14,13 +15,11 @@ from guidance_study.store.rows import scale_of
 
 def work(job: Job) -> Work:
     """The generations after their flows, a solver's block at a time; the flows' time is shared within a block only."""
-    device, solver, source = set_up(), job.params["solver"], job.inputs["samples"]
-    start = np.load(source.path / "samples.npy", mmap_mode="r")
-    labels = np.load(source.path / "labels.npy")
-    of = scale_of(source.params)
+    device, solver = set_up(), job.params["solver"]
+    start, labels, of = _start(job)
     units = [
         (int(mine[a]), int(mine[a]) + b - a, role)
-        for scale, role in zip(source.params["scales"], job.params["flows"], strict=True)
+        for scale, role in zip(dict.fromkeys(of.tolist()), job.params["flows"], strict=True)
         for mine in [np.flatnonzero(of == scale)]
         for a, b in batches(len(mine), solver["block"])
     ]
@@ -34,6 +33,16 @@ def work(job: Job) -> Work:
         return solution.end.cpu().numpy(), solution.nfe
 
     return Work("samples.npy", start.shape, units, compute)
+
+
+def _start(job: Job) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What is moved (n, *shape), its labels (n,) and guidance scales (n,): generations, or real data of no scale."""
+    if "real" in job.params:
+        x, labels = real_sample(job.inputs["dataset"], job.params["real"])
+        return x, labels, np.zeros(len(x))
+    source = job.inputs["samples"]
+    x = np.load(source.path / "samples.npy", mmap_mode="r")
+    return x, np.load(source.path / "labels.npy"), scale_of(source.params)
 
 
 def make(job: Job) -> None:

@@ -6,9 +6,10 @@ from torch import Tensor
 
 from guidance_study.config import seams
 from guidance_study.execution.job import Job
+from guidance_study.metrics.sets.choice import half
 from guidance_study.networks.models import placed, save_weights, set_up
 from guidance_study.processes import rectified_flow
-from guidance_study.store.rows import chosen
+from guidance_study.store.rows import chosen, scale_of
 from guidance_study.support.randomness import generator, torch_seed
 from guidance_study.training.loop import fit
 
@@ -29,6 +30,9 @@ def make(job: Job) -> None:
     params, device = job.params, set_up()
     pool = job.inputs["samples"]
     mine = chosen(pool.params, params["scales"], params["n"])
+    if params["half"]:
+        rows = np.load(pool.path / "samples.npy")[mine], np.load(pool.path / "labels.npy")[mine]
+        mine = mine[half(job, *rows, scale_of(pool.params)[mine])]
     start = np.load(pool.path / "samples.npy")[mine]
     real = np.load(job.inputs["dataset"].path / "train.npy")
     index = np.load(job.inputs["neighbours"].path / "index.npy")[mine]

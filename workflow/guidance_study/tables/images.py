@@ -30,7 +30,9 @@ class ImageTable(Table):
     kind: Literal["images"]
     experiments: list[Name] = Field(min_length=1, description="names in `experiments`")
     scales: Scales | None = Field(None, description="columns; null: every evaluated scale")
-    arms: list[str] | None = Field(None, description="arm names, for instance features_k20; null: all")
+    arms: list[str] | None = Field(
+        None, description="arm names, for instance features_k20; null: all that are no controls"
+    )
     metrics: list[ImageMetricName] = Field(
         ["frechet"], min_length=1, description="what is tabulated (paper: FID; the others are our guess)"
     )
@@ -106,7 +108,7 @@ class ImageTable(Table):
         """What the table says of how an experiment was made, beside what its measures say."""
         experiment = study.experiments[key]
         model = study.models[experiment.model]
-        arms = [arm for arm in experiment.arms if self.arms is None or arm.name in self.arms]
+        arms = [arm for arm in experiment.arms if (not arm.control if self.arms is None else arm.name in self.arms)]
         flows = {arm.postprocessor: study.postprocessors[arm.postprocessor] for arm in arms}
         return {
             "network": study.networks[model.network].kind,
@@ -122,7 +124,7 @@ class ImageTable(Table):
         from guidance_study.tables.reporting import collect
         from guidance_study.tables.reporting.images import notes, pivot, summarise
 
-        rows, contents = collect(job)
+        rows, contents = collect(job, self.arms or ())
         summary = summarise(rows, job.params["spec"])
         return summary, pivot(summary, job.params), notes(rows, contents, job)
 

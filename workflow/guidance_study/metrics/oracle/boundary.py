@@ -21,13 +21,17 @@ class Boundary:
     """
 
     def __init__(self, oracle: Oracle, reach: float = 6.0):
-        self.reach = reach
+        self.reach, self._oracle = reach, oracle
         self.points = self._line(oracle) if oracle.dimension == 1 else self._plane(oracle)
         self._tree = cKDTree(self.points)
 
-    def distance(self, x: np.ndarray) -> np.ndarray:
-        """Distance of x (N, d) to the boundary, (N,), in the unit of x; points beyond `reach` see what is within it."""
-        return self._tree.query(x)[0]
+    def distance(self, x: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """Signed distance of x (N, d) to the boundary, (N,), in the unit of x: positive on the side of the label (N,).
+
+        Points beyond `reach` see what of the boundary is within it.
+        """
+        side = np.where(_log_ratio(self._oracle, np.asarray(x, dtype=np.float64)) > 0, 1, 0)
+        return np.where(side == labels, 1.0, -1.0) * self._tree.query(x)[0]
 
     def _line(self, oracle: Oracle) -> np.ndarray:
         low = np.linspace(-self.reach, self.reach, LINE)

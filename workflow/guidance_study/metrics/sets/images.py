@@ -7,10 +7,13 @@ from functools import cache, cached_property, partial
 import numpy as np
 
 from guidance_study.config.experiments import EVALUATOR
-from guidance_study.execution.job import Job
+from guidance_study.execution.job import Input, Job
 from guidance_study.metrics.frechet import Gaussian
 from guidance_study.metrics.sets import Real
+from guidance_study.metrics.sets.choice import moved
+from guidance_study.metrics.sets.real import real_sample
 from guidance_study.neighbours.retrieval import Space, retrieved
+from guidance_study.neighbours.search import Neighbours
 
 PARTS = ("train", "held_out")  # of the real data
 
@@ -48,17 +51,17 @@ class Seen:
         raise NotImplementedError
 
 
-class Evaluator(Seen):
-    """The evaluation classifier: features of real and generated images, and the classes that it sees."""
+class Judge(Seen):
+    """A classifier that judges: features of real and generated images, and the classes that it sees."""
 
-    name, pretrained = EVALUATOR, False
+    pretrained = False
 
-    def __init__(self, job: Job, images: dict[str, np.ndarray], labels: dict[str, np.ndarray]):
+    def __init__(self, name: str, source: Input, images: dict[str, np.ndarray], labels: dict[str, np.ndarray]):
         from guidance_study.networks.models import load_classifier, set_up
 
         super().__init__(labels)
         set_up()
-        self._network, self._images = load_classifier(job.inputs[EVALUATOR]), images
+        self.name, self.network, self._images = name, load_classifier(source), images
 
     @cached_property
     def real(self) -> dict[str, np.ndarray]:
@@ -71,13 +74,13 @@ class Evaluator(Seen):
     def features(self, images: np.ndarray, of: str) -> np.ndarray:
         from guidance_study.networks.models import features
 
-        return features(self._network, images)
+        return features(self.network, images)
 
     def guesses(self, features: np.ndarray) -> np.ndarray:
         """The classes (n,) of images from their features."""
         from guidance_study.networks.models import predicted
 
-        return predicted(self._network, features)
+        return predicted(self.network, features)
 
 
 class Pretrained(Seen):
@@ -116,18 +119,24 @@ class RealImages(Real):
 
     @cached_property
     def spaces(self) -> list[Seen]:
-        judge = [Evaluator(self._job, self.images, self.labels)] if EVALUATOR in self._job.inputs else []
-        return judge + [Pretrained(self._job, name, self.labels) for name in self._job.params["spaces"]]
+        inputs, known = self._job.inputs, (self.images, self.labels)
+        judges = [Judge(EVALUATOR, inputs[EVALUATOR], *known)] if EVALUATOR in inputs else []
+        judges += [Judge(name, inputs[f"judge/{name}"], *known) for name in self._job.params["judges"]]
+        return judges + [Pretrained(self._job, name, self.labels) for name in self._job.params["spaces"]]
 
 
 @dataclass
 class Images:
-    """Images (n, *shape), their labels, and the parts of the real data that they are compared with."""
+    """Images (n, *shape), their labels, and the parts of the real data that they are compared with.
+
+    `before`: the same before postprocessing, where these are after it.
+    """
 
     images: np.ndarray
     labels: np.ndarray
     see: Callable[[], dict[str, np.ndarray]]
     references: tuple[str, ...] = PARTS
+    before: "Images | None" = None
 
     @cached_property
     def features(self) -> dict[str, np.ndarray]:
@@ -152,32 +161,71 @@ class Sets:
             for r, rows in enumerate(self.repeats):
                 said = {"state": state, "arm": arm, "scale": scale, "repeat": r}
                 yield said, partial(self._part, read, slice(rows[0], rows[-1] + 1))
-        yield {"state": "real", "arm": None, "scale": scale, "repeat": None}, self._held_out
+        whole = {"scale": scale, "repeat": None}
+        yield {"state": "real", "arm": None, **whole}, self._held_out
+        for arm in self.job.params["arms"]:
+            if f"real/{arm['name']}/0" in self.job.inputs:
+                yield {"state": "real_after", "arm": arm["name"], **whole}, partial(self._real_after, arm["name"])
 
     def _whole(self) -> Iterator[tuple[str, str | None, Callable[[], Images]]]:
         """The sets before they are divided into repeats, in the order of the generations; each read once."""
-        yield "before", None, cache(lambda: self._generated(self.samples, "before"))
+        yield "before", None, lambda: self._before
         for arm in self.job.params["arms"]:
-            yield "after", arm["name"], cache(lambda arm=arm: self._after(arm["name"]))
-            yield "retrieval", arm["name"], cache(lambda arm=arm: self._retrieved(arm))
+            yield "after", arm["name"], cache(lambda arm=arm: self._after(arm))
+            if not arm["control"]:
+                yield "retrieval", arm["name"], cache(lambda arm=arm: self._retrieved(arm))
 
-    def _generated(self, images: np.ndarray, of: str) -> Images:
-        return Images(images, self.labels, lambda: {s.name: s.features(images, of) for s in self.real.spaces})
+    @cached_property
+    def _before(self) -> Images:
+        see = lambda: {s.name: s.features(self.samples, "before") for s in self.real.spaces}  # noqa: E731
+        return Images(self.samples, self.labels, see)
 
-    def _after(self, arm: str) -> Images:
-        folder = self.job.inputs[f"postprocessed/{arm}"].path
-        return self._generated(np.load(folder / "samples.npy", mmap_mode="r"), arm)
+    def _after(self, arm: dict) -> Images:
+        images = np.load(self.job.inputs[f"postprocessed/{arm['name']}"].path / "samples.npy", mmap_mode="r")
+        see = lambda: {s.name: s.features(images, arm["name"]) for s in self.real.spaces}  # noqa: E731
+        after = Images(images, self.labels, see, before=self._before)
+        return self._mixed(after, self._moved(arm)) if arm["moves"] else after
+
+    def _moved(self, arm: dict) -> np.ndarray:
+        """Which generations (n,) bool a control moves."""
+        far = self._neighbours(arm).distance[:, 0]
+        one = np.zeros(len(self.labels))  # all are of one scale
+        return moved(self.job, arm["moves"], self.samples, self.labels, one, far)
+
+    def _mixed(self, after: Images, rows: np.ndarray) -> Images:
+        """Generations of which these rows (n,) bool alone are moved."""
+        before = self._before
+        images = np.array(before.images)
+        images[rows] = after.images[rows]
+
+        def see() -> dict[str, np.ndarray]:
+            return {n: np.where(rows[:, None], after.features[n], of) for n, of in before.features.items()}
+
+        return Images(images, self.labels, see, before=before)
+
+    def _neighbours(self, arm: dict) -> Neighbours:
+        return Space(self.job, arm, f"/{arm['name']}").neighbours(self.samples, self.labels)
 
     def _retrieved(self, arm: dict) -> Images:
-        found = Space(self.job, arm, f"/{arm['name']}").neighbours(self.samples, self.labels)
-        index = retrieved(found.index, self.job.params["seed"])
+        index = retrieved(self._neighbours(arm).index, self.job.params["seed"])
         see = lambda: {s.name: s.real["train"][index] for s in self.real.spaces}  # noqa: E731
         return Images(self.real.images["train"][index], self.labels, see)
 
     def _part(self, read: Callable[[], Images], rows: slice) -> Images:
         whole = read()
         see = lambda: {name: features[rows] for name, features in whole.features.items()}  # noqa: E731
-        return Images(whole.images[rows], whole.labels[rows], see)
+        earlier = whole.before
+        before = earlier and self._part(lambda: earlier, rows)
+        return Images(whole.images[rows], whole.labels[rows], see, before=before)
+
+    def _real_after(self, arm: str) -> Images:
+        """Held-out images after an arm's flow, which should leave them as they are."""
+        source = self.job.inputs[f"real/{arm}/0"]
+        start, labels = real_sample(self.job.inputs["dataset"], source.params["real"])
+        images = np.load(source.path / "samples.npy", mmap_mode="r")
+        of = lambda x, name: lambda: {s.name: s.features(x, name) for s in self.real.spaces}  # noqa: E731
+        before = Images(start, labels, of(start, "real"), ("train",))
+        return Images(images, labels, of(images, f"real/{arm}"), ("train",), before)
 
     def _held_out(self) -> Images:
         """Real images in the generations' place."""

@@ -8,9 +8,11 @@ import numpy as np
 
 from guidance_study.execution.job import Input, Job
 from guidance_study.metrics.neighbour_distance import nearest_real
-from guidance_study.metrics.oracle import Oracle, oracle_of, spec_of
+from guidance_study.metrics.oracle import Oracle, oracle_of
 from guidance_study.metrics.oracle.boundary import Boundary
 from guidance_study.metrics.sets import Real
+from guidance_study.metrics.sets.choice import moved
+from guidance_study.metrics.sets.real import fresh, real_sample
 from guidance_study.neighbours.retrieval import Space, retrieved
 from guidance_study.networks.models import set_up
 from guidance_study.store.rows import scale_of
@@ -50,6 +52,11 @@ class Points:
         """To the nearest real point of the class, (n,)."""
         return nearest_real(self.x, self.labels, self.real.x, self.real.labels)
 
+    @cached_property
+    def margin(self) -> np.ndarray:
+        """Signed distance to the boundary, (n,): positive on the side of the label."""
+        return self.real.boundary.distance(self.x, self.labels)
+
 
 @dataclass(frozen=True)
 class Targets:
@@ -75,23 +82,39 @@ class Sets:
 
     def __iter__(self) -> Iterator[tuple[dict, Callable[[], Points | Targets]]]:
         arms = self.job.params["arms"]
-        moved = [("after", arm["name"], cache(lambda arm=arm: self._after(arm["name"]))) for arm in arms]
-        moved += [("retrieval", arm["name"], cache(lambda arm=arm: self._retrieved(arm))) for arm in arms]
-        for scale in self.scales:
+        ways = [arm for arm in arms if not arm["control"]]
+        others = [("after", arm["name"], cache(lambda arm=arm: self._after(arm))) for arm in arms]
+        others += [("retrieval", arm["name"], cache(lambda arm=arm: self._retrieved(arm))) for arm in ways]
+        for i, scale in enumerate(self.scales):
             here = self.scale_of == scale
             before = Points(self.samples[here], self.labels[here], self.real)
             yield _said("before", None, scale), partial(_itself, before)
-            for state, name, read in moved:
+            for state, name, read in others:
                 yield _said(state, name, scale), partial(self._moved, read, here, before)
-            for arm in arms:
+            for arm in ways:
                 yield _said("targets", arm["name"], scale), partial(self._targets, arm, here)
+            for arm in arms:
+                if f"real/{arm['name']}/{i}" in self.job.inputs:
+                    yield _said("real_after", arm["name"], scale), partial(self._real_after, arm["name"], i)
         yield _said("real", None, None), lambda: Points(*self._fresh, self.real)
 
     def _moved(self, read: Callable[[], np.ndarray], here: np.ndarray, before: Points) -> Points:
         return Points(read()[here], before.labels, self.real, before)
 
-    def _after(self, arm: str) -> np.ndarray:
-        return np.load(self.job.inputs[f"postprocessed/{arm}"].path / "samples.npy")
+    def _after(self, arm: dict) -> np.ndarray:
+        after = np.load(self.job.inputs[f"postprocessed/{arm['name']}"].path / "samples.npy")
+        if not arm["moves"]:
+            return after
+        far = Space(self.job, arm, f"/{arm['name']}").neighbours(self.samples, self.labels, 1).distance[:, 0]
+        rows = moved(self.job, arm["moves"], self.samples, self.labels, self.scale_of, far)
+        return np.where(rows[:, None], after, self.samples)
+
+    def _real_after(self, arm: str, scale: int) -> Points:
+        """Fresh points after an arm's flow of the scale of this place, which should leave them as they are."""
+        source = self.job.inputs[f"real/{arm}/{scale}"]
+        start, labels = real_sample(self.job.inputs["dataset"], source.params["real"])
+        before = Points(start, labels, self.real)
+        return Points(np.load(source.path / "samples.npy"), labels, self.real, before)
 
     def _retrieved(self, arm: dict) -> np.ndarray:
         train = np.load(self.job.inputs["dataset"].path / "train.npy")
@@ -114,17 +137,6 @@ class Sets:
     @cached_property
     def _fresh(self) -> tuple[np.ndarray, np.ndarray]:
         return fresh(self.job.inputs["dataset"], len(self.samples) // len(self.scales))
-
-
-def fresh(dataset: Input, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """n new points of the mixture, neither trained on nor held out, float32, and their labels, classes in turn."""
-    spec = spec_of(dataset)
-    labels = np.arange(n) % spec.parts().classes
-    x = np.empty((n, *spec.parts().shape), dtype=np.float32)
-    for label in range(spec.parts().classes):
-        mine = labels == label
-        x[mine] = spec.draw("fresh", label, int(mine.sum()))
-    return x, labels
 
 
 def _itself(points: Points) -> Points:

@@ -1,6 +1,7 @@
 """How measured rows become tables: summaries, the form of a table, the notes below it."""
 
 import json
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from guidance_study.config import seams
@@ -14,8 +15,10 @@ if TYPE_CHECKING:
 SETTINGS = ("guidance", "gradient_factor", "classifier", "neighbour_space", "k", "train_on")
 
 
-def collect(job: "Job") -> tuple["pd.DataFrame", list[dict]]:
+def collect(job: "Job", controls: Collection[str] | None = ()) -> tuple["pd.DataFrame", list[dict]]:
     """All measured rows of a table's `sources`, tidy, and the contents of the files read.
+
+    Of control arms, and of real data through their flows, the named ones alone; None is all of them.
 
     Columns: those of the rows, what is said of their source (experiment, seed) and, from the recipe of the measures,
     SETTINGS; empty where there is none.
@@ -34,6 +37,9 @@ def collect(job: "Job") -> tuple["pd.DataFrame", list[dict]]:
             index=list(arms), columns=list(SETTINGS[3:]), dtype=object,
         )  # fmt: skip
         frame = pd.DataFrame(content["rows"]).join(of_arm, on="arm")
+        if controls is not None:
+            hidden = {name for name, arm in arms.items() if arm["control"]} - set(controls)
+            frame = frame[~frame["arm"].isin(hidden) & (frame["state"] != "real_after")]
         frames.append(frame.assign(**of_rule, **{key: value for key, value in source.items() if key != "role"}))
         contents.append(content)
     return pd.concat(frames, ignore_index=True), contents

@@ -44,7 +44,7 @@ def lines(summary: pd.DataFrame, metrics: list[str], settings: dict) -> list[dic
         if setting["data"] not in seen:
             seen.add(setting["data"])
             line = {"Data": setting["data"], "Guidance": "none: fresh real points", "Scale": "-", "Post.": "-"}
-            real = mine[mine["state"] == "real"].assign(spread=None)  # the same points for every training seed
+            real = mine[mine["state"] == "real"]
             found.append(line | _values(real, metrics))
         for scale, part in mine.dropna(subset="scale").groupby("scale", sort=False):
             line = {"Data": setting["data"], "Guidance": guidance, "Scale": shown(scale)}
