@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from guidance_study.networks import margins
+from guidance_study.networks.models import margins
 from torch import nn
 
 pytestmark = pytest.mark.numeric

@@ -45,7 +45,7 @@ class Evaluation(Spec):
         [], description="names in `embeddings`, pretrained ones, in which sets are compared (paper: Inception, for FID)"
     )
     real: bool = Field(
-        False, description="real data that nothing learns from through every flow, which should leave it (our control)"
+        False, description="real data that nothing learns from through every flow, which should leave it (our guess)"
     )
     per_class: bool = Field(False, description="Fréchet distances of every class beside the overall ones (our guess)")
 
@@ -83,12 +83,12 @@ class Arm(Spec):
         "nearest",
         description="real samples of the class to move to: the k nearest; k at random; near ones of which each is used"
         " about equally often; of pairs of neighbours as far away as each other the one of the smaller, or of the"
-        " larger, margin (paper: nearest; the others are our controls)",
+        " larger, margin (paper: nearest; the others are our guess)",
     )
     half: Literal["low", "high", "random"] | None = Field(
         None,
         description="the flow learns from the half of the pool of the smallest or largest margins, or any half, of"
-        " every class and scale (paper: null, all of it; the others are our controls)",
+        " every class and scale (paper: null, all of it; the others are our guess)",
     )
     moves: Moves | None = Field(None, description="moves a share of the generations alone (paper: null, all)")
 

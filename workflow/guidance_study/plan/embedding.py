@@ -53,7 +53,7 @@ def neighbours(plan: "Plan", samples: Artefact, dataset: str, space: str, k: int
     targets, selector = control
     inputs = {"samples": samples, "dataset": plan.dataset(dataset, seed)}
     embedding, needs = within(plan, space, seed, samples, inputs["dataset"])
-    params = {"embedding": embedding, "k": k, "targets": targets, "seed": seed if targets == "random" else 0}
+    params = {"embedding": embedding, "k": k, "targets": targets} | ({"seed": seed} if targets == "random" else {})
     about, label = f"{k} {targets} neighbours ({space}) of {samples.about}", f"{embedding['kind']}-k{k}"
     if targets != "nearest":
         label += f"-{targets}"

@@ -15,8 +15,8 @@ def margins(job: Job, x: np.ndarray, labels: np.ndarray) -> np.ndarray:
     Of the job's selector to first order, or of the mixture of its dataset.
     """
     if SELECTOR in job.inputs:
-        from guidance_study.networks.margins import first_order
         from guidance_study.networks.models import load_classifier, set_up
+        from guidance_study.networks.models.margins import first_order
 
         set_up()
         return first_order(load_classifier(job.inputs[SELECTOR]), x, labels)
