@@ -29,6 +29,7 @@ TINY = {
         "digits_noisy": {"training": {"steps": 30}},
         "digits_features": {"training": {"steps": 30}},
         "digits_evaluator": {"network": {"channels": 8, "features": 16}, "training": {"steps": 30}},
+        "digits_second": {"training": {"steps": 30}},
     },
     "postprocessors": {"digits": {"training": {"steps": 30, "batch_size": 32}}},
     "experiments": {
