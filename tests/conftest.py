@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 TOP = Path(__file__).resolve().parents[1]
@@ -18,6 +19,14 @@ blas.set_core()  # before any test imports numpy
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # a core for each worker
 os.environ["GUIDANCE_STUDY_GPU_LOCK"] = "False"  # or a test would wait for this process's own GPU
+
+# A few tries, the same ones every time; `make fuzz` sets how many minutes, and then they are new ones each time.
+FUZZ_MINUTES = float(os.environ.get("GUIDANCE_STUDY_FUZZ_MINUTES", "0"))
+hypothesis.settings.register_profile(
+    "everyday", max_examples=40, derandomize=True, deadline=None, database=None, print_blob=True,
+    suppress_health_check=list(hypothesis.HealthCheck),
+)  # fmt: skip
+hypothesis.settings.load_profile("everyday")
 
 TINY = {
     "models": {

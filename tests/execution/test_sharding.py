@@ -1,7 +1,9 @@
 """1, 3 and 8 shards: the same generations, the same distances; a shard that is damaged or missing is named."""
 
 import json
+import os
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -85,7 +87,7 @@ def test_a_damaged_shard_is_named_removed_and_made_again(plan, tmp_path):
     markers = [folder / f"{i}-of-3.json" for i in range(3)]
     for i in (0, 1):
         jobs.run_shard(samples.recipe, markers[i], i, 3, tmp_path)
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(StudyError, match=r"2-of-3\.json' cannot be read"):
         jobs.run_job(samples.recipe, samples.address, tmp_path, markers)
     with pytest.raises(StudyError, match=r"cover \d+ of \d+ rows"):
         jobs.run_job(samples.recipe, samples.address, tmp_path, markers[:2])
@@ -101,6 +103,80 @@ def test_a_damaged_shard_is_named_removed_and_made_again(plan, tmp_path):
     jobs.run_job(samples.recipe, samples.address, tmp_path, markers)
     assert Store(tmp_path).damages(samples.address) == []
     assert not folder.exists()
+
+
+MARKERS = {
+    "empty": lambda path: path.write_bytes(b""),
+    "text": lambda path: path.write_text("finished"),
+    "another JSON": lambda path: path.write_text("[1, 2]"),
+    "lacking": lambda path: path.write_text('{"name": "samples.npy"}'),
+    "rows of text": lambda path: change(path, rows=["0", "9"]),
+    "a name elsewhere": lambda path: change(path, name="../samples.npy"),
+    "a folder": lambda path: (path.unlink(), path.mkdir()),
+    "a pipe": lambda path: (path.unlink(), os.mkfifo(path)),
+    "not UTF-8": lambda path: path.write_bytes(b"\xff\xfe"),
+}
+ARRAYS = {
+    "big-endian": lambda path: patch(path, path.read_bytes().replace(b"<f4", b">f4", 1)),
+    "longer": lambda path: patch(path, path.read_bytes() + bytes(100)),
+    "shorter": lambda path: patch(path, path.read_bytes()[:-1]),
+    "another shape": lambda path: patch(path, path.read_bytes().replace(b"(75,", b"(57,", 1)),
+    "gone": lambda path: path.unlink(),
+}
+INSTEAD = {
+    "a folder": lambda path: path.mkdir(),
+    "a pipe": os.mkfifo,
+    "a link": lambda path: path.symlink_to(path.with_name("elsewhere.npy")),
+}
+
+
+def change(path, **values):
+    path.write_text(json.dumps(json.loads(path.read_text()) | values))
+
+
+def patch(path, content: bytes):
+    assert content != path.read_bytes()
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("of", ["marker", "array"])
+def test_shards_are_used_only_as_they_were_written(plan, tmp_path, of):
+    """Whatever is damaged: one sentence, and what is made after it has the bytes of an undisturbed run."""
+    samples = next(a for a in plan.ancestors(["table_digits_nn"]) if a.stage == "samples")
+    for artefact in samples.ancestors():
+        if artefact is not samples:
+            jobs.run_job(artefact.recipe, artefact.address, tmp_path)
+    jobs.run_job(samples.recipe, samples.address, tmp_path)
+    undisturbed = Store(tmp_path).manifest(samples.address)["files"]
+    shutil.rmtree(tmp_path / samples.address)
+    folder = tmp_path / SHARDS / samples.address
+    markers = [folder / f"{i}-of-2.json" for i in range(2)]
+    for damage in (MARKERS if of == "marker" else ARRAYS).values():
+        for i, marker in enumerate(markers):
+            if not marker.exists():
+                jobs.run_shard(samples.recipe, marker, i, 2, tmp_path)
+        damage(markers[1] if of == "marker" else folder / "samples.npy")
+        with pytest.raises(StudyError) as caught:
+            jobs.run_job(samples.recipe, samples.address, tmp_path, markers)
+        assert "\n" not in str(caught.value)
+        assert not markers[1].exists()
+    for i, marker in enumerate(markers):
+        jobs.run_shard(samples.recipe, marker, i, 2, tmp_path)
+    jobs.run_job(samples.recipe, samples.address, tmp_path, markers)
+    assert Store(tmp_path).manifest(samples.address)["files"] == undisturbed
+
+
+@pytest.mark.parametrize("what", INSTEAD)
+def test_shards_write_into_a_file_of_their_own_alone(plan, tmp_path, what):
+    samples = next(a for a in plan.ancestors(["table_digits_nn"]) if a.stage == "samples")
+    for artefact in samples.ancestors():
+        if artefact is not samples:
+            jobs.run_job(artefact.recipe, artefact.address, tmp_path)
+    folder = tmp_path / SHARDS / samples.address
+    folder.mkdir(parents=True)
+    INSTEAD[what](folder / "samples.npy")
+    with pytest.raises(StudyError, match=r"samples\.npy' is no file"):
+        jobs.run_shard(samples.recipe, folder / "0-of-2.json", 0, 2, tmp_path)
 
 
 def digests_of(root) -> list[str]:

@@ -188,7 +188,7 @@ def test_nothing_is_cleaned_while_addresses_are_not_sure(tmp_path, tiny, capsys)
         yaml.safe_dump(
             {
                 "datasets": {"mine": {"kind": "image_folder", "root": str(tmp_path / "gone"), "classes": 10,
-                                      "channels": 1, "size": 8}},
+                                      "channels": 1, "size": 8, "judges": 0.25}},
                 "models": {"digits_conditional": {"dataset": "mine"}, "digits_unconditional": {"dataset": "mine"}},
                 "classifiers": {
                     name: {"dataset": "mine"} for name in ("digits_noisy", "digits_features", "digits_evaluator")

@@ -5,22 +5,44 @@ import importlib
 import os
 import sys
 from pathlib import Path
+from typing import TextIO
 
 from guidance_study import commands
 from guidance_study.support.errors import StudyError
+from guidance_study.support.writing import REFUSALS
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; errors of the user's are one sentence on stderr and exit status 2."""
     options = _parser().parse_args(arguments)
     try:
-        return options.command(options)
+        status = int(options.command(options))
+        sys.stdout.flush()
+        return status
     except StudyError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except BrokenPipeError:  # the reader of a pipe, such as `head`, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _silent(sys.stdout)
         return 0
+    except KeyboardInterrupt:
+        print("stopped; run again to go on", file=sys.stderr)
+        return 130
+    except OSError as error:
+        if error.errno not in REFUSALS:
+            raise
+        _silent(sys.stdout)  # what is left in its buffer has no place either
+        print(f"error: {_where(error)}: {REFUSALS[error.errno]}", file=sys.stderr)
+        return 2
+
+
+def _where(error: OSError) -> str:
+    return f"'{os.fsdecode(error.filename)}' cannot be used" if error.filename else "the output cannot be written"
+
+
+def _silent(stream: TextIO) -> None:
+    """Let what is written to a stream from now on, and what it still holds, go nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -12,9 +12,12 @@ def run(options: Namespace) -> int:
     from guidance_study.store.artefacts import Store
     from guidance_study.store.publishing import damages as published_damages
     from guidance_study.store.stale import problems
+    from guidance_study.support.errors import StudyError
 
     store = Store(options.results)
     addresses = options.address or store.addresses()
+    if not addresses:
+        raise StudyError(f"'{options.results}' holds no artefact; name the store with --results")
     damages = [damage for address in addresses for damage in store.damages(address)]
     if not options.address:
         damages += published_damages(store)

@@ -21,6 +21,7 @@ import numpy as np
 from guidance_study.execution.job import Job
 from guidance_study.support.errors import StudyError
 from guidance_study.support.progress import track
+from guidance_study.support.reading import Unreadable, read_json
 from guidance_study.support.writing import atomic_write, explained, reserve
 
 
@@ -74,13 +75,17 @@ def shard(job: Job, work: Callable[[Job], Work], i: int, n: int, marker: Path) -
 
 def _merged(job: Job) -> list:
     """Link the file that shards wrote into the artefact, every shard's bytes verified; the units' facts in order."""
-    said = [(json.loads(marker.read_text()), marker) for marker in job.shards]
+    said = [(_marker(marker), marker) for marker in job.shards]
     said.sort(key=lambda pair: pair[0]["rows"])
     first, marker = said[0]
     source, shape = marker.parent / first["name"], tuple(first["shape"])
-    start, done = _header_bytes(shape), 0
+    start, done = len(_header(shape)), 0
     facts: list = []
+    if not source.is_file() or source.stat().st_size != start + shape[0] * _row_bytes(shape):
+        raise _again(job.shards, f"'{source}' is missing or has another size than its shards say")
     with source.open("rb") as stream:
+        if stream.read(start) != _header(shape):
+            raise _again(job.shards, f"'{source}' is damaged: its header is not the one that was written")
         for content, marker in said:
             a, b = content["rows"]
             if a == b == 0:
@@ -89,8 +94,7 @@ def _merged(job: Job) -> list:
             found = _digest(stream, (b - a) * _row_bytes(shape))
             ours = tuple(content["shape"]) == shape and content["inputs"] == _read(job)
             if a != done or not ours or found != content["sha256"]:
-                marker.unlink()
-                raise StudyError(f"shard '{marker}' is damaged or of another run; it was removed: run again")
+                raise _again([marker], f"shard '{marker}' is damaged or of another run")
             done, facts = b, facts + content["facts"]
     if done != shape[0]:
         raise StudyError(f"the shards below '{source.parent}' cover {done} of {shape[0]} rows; run again")
@@ -101,19 +105,39 @@ def _merged(job: Job) -> list:
     return facts
 
 
+def _marker(path: Path) -> dict:
+    """What a shard said at its end. Raises StudyError, and removes a marker that is none."""
+    kinds = {"name": str, "shape": list, "rows": list, "facts": list, "sha256": str, "inputs": dict}
+    try:
+        said = read_json(path, "a shard's marker")
+    except Unreadable as error:
+        raise _again([path], str(error)) from None
+    numbers = [*said.get("shape", [None]), *said.get("rows", [None])] if isinstance(said.get("shape"), list) else [None]
+    fits = all(isinstance(said.get(key), kind) for key, kind in kinds.items()) and len(said["rows"]) == 2
+    if not fits or not all(type(n) is int and n >= 0 for n in numbers) or Path(said["name"]).name != said["name"]:
+        raise _again([path], f"'{path}' is damaged: it is not a shard's marker any more")
+    return dict(said)
+
+
+def _again(markers: list[Path], problem: str) -> StudyError:
+    """The sentence for shards that cannot be used; their markers go, so that the next run makes them anew."""
+    for marker in markers:
+        if marker.is_dir() and not marker.is_symlink():
+            shutil.rmtree(marker)
+        marker.unlink(missing_ok=True)
+    return StudyError(f"{problem}; run again, and these rows are made anew")
+
+
 def _read(job: Job) -> dict[str, str]:
     """What a shard is made from: other bytes of an input make another array."""
     return {role: source.content for role, source in job.inputs.items()}
 
 
-def _header(shape: tuple[int, ...]) -> dict:
-    return {"descr": "<f4", "fortran_order": False, "shape": shape}
-
-
-def _header_bytes(shape: tuple[int, ...]) -> int:
+def _header(shape: tuple[int, ...]) -> bytes:
+    """How the file of an array of this shape begins."""
     out = io.BytesIO()
-    np.lib.format.write_array_header_1_0(out, _header(shape))
-    return out.tell()
+    np.lib.format.write_array_header_1_0(out, {"descr": "<f4", "fortran_order": False, "shape": shape})
+    return out.getvalue()
 
 
 def _row_bytes(shape: tuple[int, ...]) -> int:
@@ -122,13 +146,15 @@ def _row_bytes(shape: tuple[int, ...]) -> int:
 
 def _prepared(path: Path, shape: tuple[int, ...]) -> int:
     """The file of the whole array, made by the first shard that comes; where its rows begin, in bytes."""
-    start = _header_bytes(shape)
+    start = len(_header(shape))
     size = start + shape[0] * _row_bytes(shape)
     path.parent.mkdir(parents=True, exist_ok=True)
-    if not path.is_file() or path.stat().st_size != size:
+    if os.path.lexists(path) and (path.is_symlink() or not path.is_file()):
+        raise StudyError(f"'{path}' is no file, and shards write there; remove it and run again")
+    if not path.is_file() or path.stat().st_size != size or path.open("rb").read(start) != _header(shape):
         path.touch()
         with path.open("r+b") as out:  # two shards may be here at once: both write the same header, no rows
-            np.lib.format.write_array_header_1_0(out, _header(shape))
+            out.write(_header(shape))
             out.truncate(size)
     return start
 

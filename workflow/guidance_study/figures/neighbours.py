@@ -7,6 +7,7 @@ from pydantic import Field
 from guidance_study.config.base import Name, PositiveInt, Scale
 from guidance_study.config.sentences import distinct, known
 from guidance_study.figures import Figure
+from guidance_study.support.reading import read_array
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
@@ -61,17 +62,16 @@ class NeighboursFigure(Figure):
 
     def draw(self, job: "Job") -> "Drawing":
         """The matplotlib figure: a panel of generations, and one for each space."""
-        import numpy as np
 
         from guidance_study.figures import style
         from guidance_study.figures.samples import sheet
 
-        generations = np.load(job.inputs["samples"].path / "samples.npy", mmap_mode="r")[: self.n]
-        real = np.load(job.inputs["dataset"].path / "train.npy", mmap_mode="r")
+        generations = read_array(job.inputs["samples"].path / "samples.npy", mmap_mode="r")[: self.n]
+        real = read_array(job.inputs["dataset"].path / "train.npy", mmap_mode="r")
         shown = len(generations)
         panels = [("generation", generations[:, None])]
         for space in self.spaces:
-            index = np.load(job.inputs[f"neighbours/{space}"].path / "index.npy")[:shown, : self.k]
+            index = read_array(job.inputs[f"neighbours/{space}"].path / "index.npy")[:shown, : self.k]
             panels.append((space.replace("_", " "), real[index]))
         widths = (1, *[self.k] * len(self.spaces))
         side = 7.0 / sum(widths)

@@ -8,6 +8,7 @@ from pydantic import Field
 from guidance_study.config.base import Name, Scale
 from guidance_study.config.sentences import known
 from guidance_study.figures import Figure
+from guidance_study.support.reading import read_array
 
 if TYPE_CHECKING:
     import numpy as np
@@ -63,7 +64,6 @@ class Panel:
 
 def read(job: "Job", name: str) -> Panel:
     """The panel of experiment `name` from a figure job's inputs."""
-    import numpy as np
 
     from guidance_study.networks.models import load_classifier
 
@@ -71,10 +71,10 @@ def read(job: "Job", name: str) -> Panel:
     samples, dataset = job.inputs[f"samples/{name}"], job.inputs[f"dataset/{name}"].path
     return Panel(
         title=f"{job.params['guidance'][name].capitalize()} guidance",
-        before=np.load(samples.path / "samples.npy", mmap_mode="r"),
-        after=np.load(job.inputs[f"postprocessed/{name}"].path / "samples.npy", mmap_mode="r"),
-        labels=np.load(samples.path / "labels.npy"),
-        real=np.load(dataset / "train.npy", mmap_mode="r"),
-        real_labels=np.load(dataset / "train_labels.npy"),
+        before=read_array(samples.path / "samples.npy", mmap_mode="r"),
+        after=read_array(job.inputs[f"postprocessed/{name}"].path / "samples.npy", mmap_mode="r"),
+        labels=read_array(samples.path / "labels.npy"),
+        real=read_array(dataset / "train.npy", mmap_mode="r"),
+        real_labels=read_array(dataset / "train_labels.npy"),
         evaluator=load_classifier(evaluator) if evaluator else None,
     )

@@ -10,6 +10,7 @@ from guidance_study.config import seams
 from guidance_study.execution.job import Job
 from guidance_study.neighbours.search import Neighbours, class_neighbours
 from guidance_study.support.randomness import uniform
+from guidance_study.support.reading import read_array
 
 
 class Space:
@@ -20,12 +21,12 @@ class Space:
         self.k = space["k"]
         self.embedding = seams.parse("embeddings", space["embedding"])
         dataset = job.inputs["dataset"].path
-        self.labels = np.load(dataset / "train_labels.npy")
+        self.labels = read_array(dataset / "train_labels.npy")
         if self.embedding.stored:
             self.bank = self._stored("train")
         else:
             self.network = self._network()
-            self.bank = self.embedding.embed(np.load(dataset / "train.npy", mmap_mode="r"), self.network)
+            self.bank = self.embedding.embed(read_array(dataset / "train.npy", mmap_mode="r"), self.network)
 
     def neighbours(self, samples: np.ndarray, labels: np.ndarray, k: int | None = None) -> Neighbours:
         """The k nearest training samples of the same class, Eq. (9)'s NN; k is the space's where none is given.
@@ -39,7 +40,7 @@ class Space:
         return self._stored("samples") if self.embedding.stored else self.embedding.embed(samples, self.network)
 
     def _stored(self, part: str) -> np.ndarray:
-        return np.load(self.job.inputs[f"features{self.at}/{part}"].path / "features.npy", mmap_mode="r")
+        return read_array(self.job.inputs[f"features{self.at}/{part}"].path / "features.npy", mmap_mode="r")
 
     def _network(self):
         source = self.job.inputs.get(f"embedder{self.at}")

@@ -10,6 +10,7 @@ from guidance_study.execution.job import Job
 from guidance_study.metrics.accuracy import accuracy
 from guidance_study.networks.models import features, placed, predicted, save_weights, set_up
 from guidance_study.support.randomness import generator, torch_seed
+from guidance_study.support.reading import read_array
 from guidance_study.training.loop import fit
 
 
@@ -23,8 +24,8 @@ def make(job: Job) -> None:
         network = spec.build(tuple(params["shape"]), params["classes"], process is not None)
     network = placed(network)
     folder = job.inputs["dataset"].path
-    data = torch.from_numpy(np.load(folder / f"{params['part']}.npy")).to(device)
-    labels = torch.from_numpy(np.load(folder / f"{params['part']}_labels.npy")).to(device)
+    data = torch.from_numpy(read_array(folder / f"{params['part']}.npy")).to(device)
+    labels = torch.from_numpy(read_array(folder / f"{params['part']}_labels.npy")).to(device)
 
     def draws(step: int) -> tuple[Tensor, ...]:
         draw, batch = generator(params["seed"], purpose, step), params["training"]["batch_size"]
@@ -45,5 +46,5 @@ def make(job: Job) -> None:
     np.save(job.out / "losses.npy", losses.numpy())
     if process is None:
         network.load_state_dict(state)
-        guesses = predicted(network, features(network, np.load(folder / "held_out.npy")))
-        job.facts["held_out_accuracy"] = accuracy(guesses, np.load(folder / "held_out_labels.npy"))
+        guesses = predicted(network, features(network, read_array(folder / "held_out.npy")))
+        job.facts["held_out_accuracy"] = accuracy(guesses, read_array(folder / "held_out_labels.npy"))

@@ -12,6 +12,7 @@ from guidance_study.networks import Network
 from guidance_study.networks.models import placed, save_weights, set_up
 from guidance_study.support.errors import StudyError
 from guidance_study.support.randomness import generator, torch_seed
+from guidance_study.support.reading import read_array
 from guidance_study.training import augment
 from guidance_study.training.loop import fit
 
@@ -50,9 +51,9 @@ def train(job: Job, network: nn.Module) -> tuple[dict[str, Tensor], Tensor]:
     params, device = job.params, next(network.parameters()).device
     process = seams.parse("processes", params["process"])
     model = process.denoiser(network)
-    images = np.load(job.inputs["dataset"].path / "train.npy", mmap_mode="r")
+    images = read_array(job.inputs["dataset"].path / "train.npy", mmap_mode="r")
     resident = torch.from_numpy(np.array(images)).to(device) if images.nbytes <= RESIDENT else None
-    labels = torch.from_numpy(np.load(job.inputs["dataset"].path / "train_labels.npy")).to(device)
+    labels = torch.from_numpy(read_array(job.inputs["dataset"].path / "train_labels.npy")).to(device)
     dropped = params["class_dropout"] is not None
 
     def draws(step: int) -> tuple[Tensor, ...]:

@@ -9,6 +9,7 @@ from guidance_study.execution.job import Job
 from guidance_study.execution.sharding import Work, rows
 from guidance_study.networks.models import batches, set_up
 from guidance_study.support.errors import StudyError
+from guidance_study.support.reading import read_array
 
 BATCH = 256  # images at a time at most: pretrained networks see them much enlarged
 
@@ -17,7 +18,7 @@ def work(job: Job) -> Work:
     """The features, a batch of images at a time."""
     set_up()
     spec = seams.parse("embeddings", job.params["embedding"])
-    images = np.load(job.inputs["images"].path / f"{job.params['part']}.npy", mmap_mode="r")
+    images = read_array(job.inputs["images"].path / f"{job.params['part']}.npy", mmap_mode="r")
     network = spec.network()
     dimension = spec.embed(np.array(images[:1]), network).shape[1]
 

@@ -8,6 +8,7 @@ from guidance_study.neighbours import targets
 from guidance_study.neighbours.retrieval import Space
 from guidance_study.neighbours.search import Neighbours
 from guidance_study.support.progress import log
+from guidance_study.support.reading import read_array
 
 
 def make(job: Job) -> None:
@@ -15,7 +16,7 @@ def make(job: Job) -> None:
     pool = job.inputs["samples"].path
     space = Space(job, job.params)
     log(f"BLAS cores in use: {blas.cores_in_use()}")
-    samples, labels = np.load(pool / "samples.npy", mmap_mode="r"), np.load(pool / "labels.npy")
+    samples, labels = read_array(pool / "samples.npy", mmap_mode="r"), read_array(pool / "labels.npy")
     found = _found(job, space, samples, labels)
     np.save(job.out / "index.npy", found.index)
     np.save(job.out / "distance.npy", found.distance)
@@ -41,5 +42,5 @@ def _controls(job: Job, space: Space, samples: np.ndarray, labels: np.ndarray) -
         return targets.balanced_targets(near, labels, space.labels, k)
     from guidance_study.metrics.sets.choice import margins
 
-    real = np.load(job.inputs["dataset"].path / "train.npy", mmap_mode="r")
+    real = read_array(job.inputs["dataset"].path / "train.npy", mmap_mode="r")
     return targets.by_boundary(near, margins(job, real, space.labels), kind == "near_boundary")

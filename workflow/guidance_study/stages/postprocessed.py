@@ -11,6 +11,7 @@ from guidance_study.networks.models import batches, load_flow, set_up
 from guidance_study.processes.rectified_flow import velocity
 from guidance_study.processes.samplers.dopri5 import solve
 from guidance_study.store.rows import scale_of
+from guidance_study.support.reading import read_array
 
 
 def work(job: Job) -> Work:
@@ -41,8 +42,8 @@ def _start(job: Job) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         x, labels = real_sample(job.inputs["dataset"], job.params["real"])
         return x, labels, np.zeros(len(x))
     source = job.inputs["samples"]
-    x = np.load(source.path / "samples.npy", mmap_mode="r")
-    return x, np.load(source.path / "labels.npy"), scale_of(source.params)
+    x = read_array(source.path / "samples.npy", mmap_mode="r")
+    return x, read_array(source.path / "labels.npy"), scale_of(source.params)
 
 
 def make(job: Job) -> None:

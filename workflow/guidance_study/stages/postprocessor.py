@@ -11,6 +11,7 @@ from guidance_study.networks.models import placed, save_weights, set_up
 from guidance_study.processes import rectified_flow
 from guidance_study.store.rows import chosen, scale_of
 from guidance_study.support.randomness import generator, torch_seed
+from guidance_study.support.reading import read_array
 from guidance_study.training.loop import fit
 
 PURPOSE = "train/postprocessor"
@@ -31,18 +32,18 @@ def make(job: Job) -> None:
     pool = job.inputs["samples"]
     mine = chosen(pool.params, params["scales"], params["n"])
     if params["half"]:
-        rows = np.load(pool.path / "samples.npy")[mine], np.load(pool.path / "labels.npy")[mine]
+        rows = read_array(pool.path / "samples.npy")[mine], read_array(pool.path / "labels.npy")[mine]
         mine = mine[half(job, *rows, scale_of(pool.params)[mine])]
-    start = np.load(pool.path / "samples.npy")[mine]
-    real = np.load(job.inputs["dataset"].path / "train.npy")
-    index = np.load(job.inputs["neighbours"].path / "index.npy")[mine]
+    start = read_array(pool.path / "samples.npy")[mine]
+    real = read_array(job.inputs["dataset"].path / "train.npy")
+    index = read_array(job.inputs["neighbours"].path / "index.npy")[mine]
     scale = target_rms(start, real, index)
     with torch_seed(params["seed"], PURPOSE + "/weights"):
         network = seams.parse("networks", params["network"]).build(tuple(params["shape"]), params["class_rows"])
     network = placed(network)
     velocity = rectified_flow.velocity(network, scale)
-    start, real, index = (torch.from_numpy(a).to(device) for a in (start, real, index))
-    labels = torch.from_numpy(np.load(pool.path / "labels.npy")[mine]).to(device)
+    start, real, index = (torch.from_numpy(a).to(device) for a in (start, real, index))  # type: ignore[assignment]
+    labels = torch.from_numpy(read_array(pool.path / "labels.npy")[mine]).to(device)
 
     def draws(step: int) -> tuple[Tensor, ...]:
         draw, batch = generator(params["seed"], PURPOSE, step), params["training"]["batch_size"]

@@ -18,6 +18,7 @@ from guidance_study.config.stages import STAGES
 from guidance_study.plan.recipes import Artefact, recipe_key
 from guidance_study.support.errors import StudyError
 from guidance_study.support.params import Params
+from guidance_study.support.reading import Unreadable, read_json
 from guidance_study.support.text import canonical
 from guidance_study.support.writing import explained, scratch_name, sha256, sweep, sync
 
@@ -26,6 +27,9 @@ RESULTS = "results"  # the store of a run, as seen from its working directory
 STALE = ".stale"  # below results/: artefacts set aside, made from other bytes than their inputs hold now
 SHARDS = ".shards"  # below results/: where shards of an artefact write, until the artefact is finished
 CHECKPOINTS = ".checkpoints"  # below results/: outside the outputs, which Snakemake deletes when a job fails
+
+
+RECIPE = {"stage", "params", "inputs"}  # what a recipe has at least
 
 
 class DamagedArtefact(StudyError):
@@ -44,21 +48,24 @@ class Store:
     def manifest(self, address: str) -> dict | None:
         """The manifest at an address, or None where there is none; DamagedArtefact if it cannot be read."""
         path = self.manifest_path(address)
-        return self.read(path) if path.is_file() else None
+        return self.read(path) if os.path.lexists(path) else None
 
     @staticmethod
     def read(path: Path) -> dict:
         """A manifest from its file; DamagedArtefact if it is none, or not the one that was written."""
         try:
-            manifest = json.loads(path.read_text(encoding="utf-8"))
+            manifest = read_json(path, "a manifest")
             body = {name: value for name, value in manifest.items() if name != "digest"}
-            if hashlib.sha256(canonical(body).encode()).hexdigest() != manifest.get("digest"):
-                raise DamagedArtefact(f"'{path}' is damaged: it was altered after it was written")
-            return manifest
-        except OSError as error:
-            raise DamagedArtefact(f"'{path}' cannot be read: {error.strerror}") from None
-        except (UnicodeDecodeError, AttributeError, ValueError):
-            raise DamagedArtefact(f"'{path}' is damaged: it is not a manifest any more") from None
+            text = canonical(body)
+        except (Unreadable, ValueError) as error:  # JSON that `canonical` refuses has NaN in it
+            found = error if isinstance(error, Unreadable) else f"'{path}' is damaged: it is not a manifest any more"
+            raise DamagedArtefact(str(found)) from None
+        if hashlib.sha256(text.encode()).hexdigest() != manifest.get("digest"):
+            raise DamagedArtefact(f"'{path}' is damaged: it was altered after it was written")
+        recipe, files = manifest.get("recipe"), manifest.get("files")
+        if not isinstance(recipe, dict) or not recipe.keys() >= RECIPE or not isinstance(files, dict):
+            raise DamagedArtefact(f"'{path}' is damaged: it is not a manifest any more")
+        return dict(manifest)
 
     def has(self, artefact: Artefact) -> bool:
         """Whether the artefact is finished and made by this very recipe (no digests computed)."""

@@ -111,7 +111,7 @@ def artefacts(root: Path) -> list[Found]:
 def _problem(store: Store, address: str) -> str | None:
     """Why a folder is not surely a finished artefact of this pipeline and nothing else; None if it is."""
     folder, (stage, name) = store.root / address, address.split("/")
-    if folder.parent.is_symlink() or folder.is_symlink():
+    if _linked(store.root, folder):
         return "a link"
     if not folder.is_dir() or not (key := NAME.fullmatch(name)):
         return "not an artefact's name"
@@ -137,8 +137,7 @@ def unfinished(root: Path) -> list[Found]:
     store, found = Store(root), []
     for path in (path for folder in UNFINISHED for path in sorted((root / folder).glob("*/*"))):
         address = f"{path.parent.name}/{path.name}"
-        linked = any(p.is_symlink() for p in (path, path.parent, path.parent.parent))
-        known = address.split("/")[0] in STAGES and path.is_dir() and not linked
+        known = address.split("/")[0] in STAGES and path.is_dir() and not _linked(root, path)
         problem: str | None = "of an artefact that is not finished" if known else "not of this pipeline"
         if known and _problem(store, address) is None:
             problem = None
@@ -151,10 +150,13 @@ def leftovers(root: Path) -> list[Found]:
     """What jobs left in the scratch folder; of other machines, or of living processes, with that problem."""
     found, here = [], socket.gethostname()
     for path in sorted((root / SCRATCH).glob("*")):
+        if _linked(root, path):
+            found.append(Found("leftover", path, "", "of a killed job", "behind a link"))
+            continue
         _, _, place = path.name.partition("@")
         host, _, pid = place.rpartition("@")
         problem = None
-        if not host or not pid.isdigit() or path.is_symlink() or not path.is_dir():
+        if not host or not pid.isdigit() or not path.is_dir():
             problem = "not of this pipeline"
         elif host != here:
             problem = f"of a job on '{host}'"
@@ -164,10 +166,16 @@ def leftovers(root: Path) -> list[Found]:
     return found
 
 
+def _linked(root: Path, path: Path) -> bool:
+    """Whether a path below the store is, or lies behind, a link: then it may lead out of the store."""
+    inner = path.relative_to(root)
+    return any((root / part).is_symlink() for part in (inner, *inner.parents) if part.name)
+
+
 def set_aside(root: Path) -> list[Found]:
     """Artefacts that were stale when a run began; of no use any more."""
     paths = [path for stage in STAGES for path in sorted((root / STALE / stage).glob("*@*"))]
-    odd = lambda path: "not of this pipeline" if path.is_symlink() or not path.is_dir() else None  # noqa: E731
+    odd = lambda path: "not of this pipeline" if _linked(root, path) or not path.is_dir() else None  # noqa: E731
     return [Found("stale", path, "", "set aside", odd(path)) for path in paths]
 
 

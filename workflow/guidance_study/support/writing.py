@@ -25,6 +25,8 @@ REFUSALS = {  # why the system does not write a file, and what to do
     errno.EPERM: "there is no permission to write there; grant it or choose another folder",
     errno.ENOTDIR: "a file or a broken link lies where a folder should be; move it away",
     errno.EEXIST: "a file or a broken link lies where a folder should be; move it away",
+    errno.EISDIR: "a folder lies where the file should be; choose another name",
+    errno.EXDEV: "a part of the store lies on another disk; link the whole store there, not a folder in it",
     errno.ENOENT: "its folder has vanished; bring it back and run again",
 }
 PROBE = 2**16  # bytes of the file that is tried where a library does not say why it could not write

@@ -34,6 +34,8 @@ def write(path: Path, state: dict) -> None:
 def read(path: Path, device: torch.device) -> dict:
     """The state that a file holds, {part: value}, its tensors on the device. Raises Unusable."""
     try:
+        if not path.is_file():
+            raise ValueError("it is no file")
         with path.open("rb") as stream:
             digest = stream.read(LENGTH)
             if digest != hashlib.file_digest(stream, "sha256").digest():

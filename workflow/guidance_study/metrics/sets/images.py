@@ -14,6 +14,7 @@ from guidance_study.metrics.sets.choice import moved
 from guidance_study.metrics.sets.real import real_sample
 from guidance_study.neighbours.retrieval import Space, retrieved
 from guidance_study.neighbours.search import Neighbours
+from guidance_study.support.reading import read_array
 
 PARTS = ("train", "held_out")  # of the real data
 
@@ -99,13 +100,13 @@ class Pretrained(Seen):
     @cached_property
     def gaussian(self) -> dict[str, Gaussian]:
         folders = {part: self._job.inputs[f"statistics/{self.name}/{part}"].path for part in PARTS}
-        return {p: Gaussian(np.load(f / "mean.npy"), np.load(f / "covariance.npy")) for p, f in folders.items()}
+        return {p: Gaussian(read_array(f / "mean.npy"), read_array(f / "covariance.npy")) for p, f in folders.items()}
 
     def features(self, images: np.ndarray, of: str) -> np.ndarray:
         return self._stored(of)
 
     def _stored(self, of: str) -> np.ndarray:
-        return np.load(self._job.inputs[f"seen/{self.name}/{of}"].path / "features.npy", mmap_mode="r")
+        return read_array(self._job.inputs[f"seen/{self.name}/{of}"].path / "features.npy", mmap_mode="r")
 
 
 class RealImages(Real):
@@ -114,8 +115,8 @@ class RealImages(Real):
     def __init__(self, job: Job):
         super().__init__()
         folder, self._job = job.inputs["dataset"].path, job
-        self.images = {part: np.load(folder / f"{part}.npy", mmap_mode="r") for part in PARTS}
-        self.labels = {part: np.load(folder / f"{part}_labels.npy") for part in PARTS}
+        self.images = {part: read_array(folder / f"{part}.npy", mmap_mode="r") for part in PARTS}
+        self.labels = {part: read_array(folder / f"{part}_labels.npy") for part in PARTS}
 
     @cached_property
     def spaces(self) -> list[Seen]:
@@ -150,7 +151,7 @@ class Sets:
     def __init__(self, job: Job):
         self.job, self.real = job, RealImages(job)
         folder = job.inputs["samples"].path
-        self.samples, self.labels = np.load(folder / "samples.npy", mmap_mode="r"), np.load(folder / "labels.npy")
+        self.samples, self.labels = read_array(folder / "samples.npy", mmap_mode="r"), read_array(folder / "labels.npy")
         self.repeats = np.array_split(np.arange(len(self.samples)), job.params["repeats"])
         counts = {part: len(images) for part, images in self.real.images.items()}
         self.about = {"n": len(self.repeats[0]), "real": counts}
@@ -181,7 +182,7 @@ class Sets:
         return Images(self.samples, self.labels, see)
 
     def _after(self, arm: dict) -> Images:
-        images = np.load(self.job.inputs[f"postprocessed/{arm['name']}"].path / "samples.npy", mmap_mode="r")
+        images = read_array(self.job.inputs[f"postprocessed/{arm['name']}"].path / "samples.npy", mmap_mode="r")
         see = lambda: {s.name: s.features(images, arm["name"]) for s in self.real.spaces}  # noqa: E731
         after = Images(images, self.labels, see, before=self._before)
         return self._mixed(after, self._moved(arm)) if arm["moves"] else after
@@ -222,7 +223,7 @@ class Sets:
         """Held-out images after an arm's flow, which should leave them as they are."""
         source = self.job.inputs[f"real/{arm}/0"]
         start, labels = real_sample(self.job.inputs["dataset"], source.params["real"])
-        images = np.load(source.path / "samples.npy", mmap_mode="r")
+        images = read_array(source.path / "samples.npy", mmap_mode="r")
         of = lambda x, name: lambda: {s.name: s.features(x, name) for s in self.real.spaces}  # noqa: E731
         before = Images(start, labels, of(start, "real"), ("train",))
         return Images(images, labels, of(images, f"real/{arm}"), ("train",), before)

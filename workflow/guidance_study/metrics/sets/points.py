@@ -16,6 +16,7 @@ from guidance_study.metrics.sets.real import fresh, real_sample
 from guidance_study.neighbours.retrieval import Space, retrieved
 from guidance_study.networks.models import set_up
 from guidance_study.store.rows import scale_of
+from guidance_study.support.reading import read_array
 from guidance_study.support.text import canonical
 
 
@@ -26,8 +27,8 @@ class RealPoints(Real):
         super().__init__()
         self.oracle: Oracle = oracle_of(dataset)
         self.classes = self.oracle.classes
-        self.x = np.load(dataset.path / "held_out.npy").astype(np.float64)
-        self.labels = np.load(dataset.path / "held_out_labels.npy")
+        self.x = read_array(dataset.path / "held_out.npy").astype(np.float64)
+        self.labels = read_array(dataset.path / "held_out_labels.npy")
 
     @cached_property
     def boundary(self) -> Boundary:
@@ -75,7 +76,7 @@ class Sets:
         set_up()
         self.job, self.real = job, RealPoints(job.inputs["dataset"])
         source = job.inputs["samples"]
-        self.samples, self.labels = np.load(source.path / "samples.npy"), np.load(source.path / "labels.npy")
+        self.samples, self.labels = read_array(source.path / "samples.npy"), read_array(source.path / "labels.npy")
         self.scale_of, self.scales = scale_of(source.params), source.params["scales"]
         self.about = {"n": int((self.scale_of == self.scales[-1]).sum()), "real": {"held_out": len(self.real.x)}}
         self._searched: dict[str, tuple[np.ndarray, np.ndarray]] = {}
@@ -102,7 +103,7 @@ class Sets:
         return Points(read()[here], before.labels, self.real, before)
 
     def _after(self, arm: dict) -> np.ndarray:
-        after = np.load(self.job.inputs[f"postprocessed/{arm['name']}"].path / "samples.npy")
+        after = read_array(self.job.inputs[f"postprocessed/{arm['name']}"].path / "samples.npy")
         if not arm["moves"]:
             return after
         far = Space(self.job, arm, f"/{arm['name']}").neighbours(self.samples, self.labels, 1).distance[:, 0]
@@ -114,10 +115,10 @@ class Sets:
         source = self.job.inputs[f"real/{arm}/{scale}"]
         start, labels = real_sample(self.job.inputs["dataset"], source.params["real"])
         before = Points(start, labels, self.real)
-        return Points(np.load(source.path / "samples.npy"), labels, self.real, before)
+        return Points(read_array(source.path / "samples.npy"), labels, self.real, before)
 
     def _retrieved(self, arm: dict) -> np.ndarray:
-        train = np.load(self.job.inputs["dataset"].path / "train.npy")
+        train = read_array(self.job.inputs["dataset"].path / "train.npy")
         return train[retrieved(self._neighbours(arm)[0], self.job.params["seed"])]
 
     def _targets(self, arm: dict, here: np.ndarray) -> Targets:

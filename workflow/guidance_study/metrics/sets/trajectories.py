@@ -12,6 +12,7 @@ from guidance_study.metrics.sets.points import Points, RealPoints
 from guidance_study.networks.models import set_up
 from guidance_study.processes.samplers import frame_times
 from guidance_study.store.rows import columns
+from guidance_study.support.reading import read_array
 
 
 class Travelled:
@@ -20,8 +21,8 @@ class Travelled:
     def __init__(self, source: Input, dataset: Input, name: str = ""):
         self.name = name  # of the entry of `trajectories`
         self.params, self.real = source.params, RealPoints(dataset)
-        self.trajectories = np.load(source.path / "trajectories.npy")  # (rows, frames, n, d) float64
-        self.labels = np.load(source.path / "labels.npy")
+        self.trajectories = read_array(source.path / "trajectories.npy")  # (rows, frames, n, d) float64
+        self.labels = read_array(source.path / "labels.npy")
         self.times: list[int] = frame_times(source.params)
 
     @property

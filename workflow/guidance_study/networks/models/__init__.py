@@ -16,7 +16,7 @@ from guidance_study.config.stages import STAGES
 from guidance_study.execution import devices
 from guidance_study.execution.job import Input, Job
 from guidance_study.support.errors import StudyError
-from guidance_study.support.settings import SETTINGS, setting
+from guidance_study.support.settings import SETTINGS, read_setting, setting
 from guidance_study.support.text import canonical
 
 WEIGHTS = "weights.safetensors"  # of an artefact
@@ -34,7 +34,7 @@ def device() -> torch.device:
 
 def set_up() -> torch.device:
     """Threads as the run fixed them, denormals flushed, and on a GPU float32 that is float32; returns the device."""
-    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+    torch.set_num_threads(read_setting("OMP_NUM_THREADS", os.environ.get("OMP_NUM_THREADS", "1"), 1))
     torch.set_flush_denormal(True)  # cannot slow a step, and keeps underflow alike on all processors
     torch.backends.cudnn.allow_tf32 = False  # a precision is a choice of the recipe, never of the card
     torch.backends.cudnn.deterministic = True

@@ -11,6 +11,7 @@ from guidance_study.metrics.oracle import Oracle, oracle_of
 from guidance_study.metrics.oracle.boundary import Boundary
 from guidance_study.networks.models import state_of
 from guidance_study.store.rows import scale_of
+from guidance_study.support.reading import read_array
 from guidance_study.tables.reporting.points import flow_text
 
 
@@ -36,15 +37,15 @@ class Cloud:
         """From a figure's inputs."""
         source, dataset = job.inputs[f"samples/{name}"], job.inputs[f"dataset/{name}"]
         states = {"before": source.path} | {arm: job.inputs[f"postprocessed/{name}/{arm}"].path for arm in arms}
-        real, oracle = np.load(dataset.path / "held_out.npy"), oracle_of(dataset)
+        real, oracle = read_array(dataset.path / "held_out.npy"), oracle_of(dataset)
         reach = 1.12 * float(np.abs(real).max())
         classifier = job.inputs.get(f"classifier/{name}")
         return cls(
             job.params["settings"][name]["data"].replace("_", " "), job.params["settings"][name],
             source.params["guidance"].get("gradient_factor", 1.0),
-            {state: np.load(path / "samples.npy") for state, path in states.items()},
-            np.load(source.path / "labels.npy"),
-            scale_of(source.params), real, np.load(dataset.path / "held_out_labels.npy"),
+            {state: read_array(path / "samples.npy") for state, path in states.items()},
+            read_array(source.path / "labels.npy"),
+            scale_of(source.params), real, read_array(dataset.path / "held_out_labels.npy"),
             oracle, Boundary(oracle, reach), _line(classifier, reach) if classifier else None, reach,
         )  # fmt: skip
 
