@@ -1,6 +1,10 @@
 """Image datasets on small files of the real formats: what is read, and one sentence for everything that is wrong."""
 
 import gzip
+import io
+import os
+import pickle
+import tarfile
 
 import image_files
 import numpy as np
@@ -207,10 +211,44 @@ def test_cifar10_missing_batch_and_truncated_archive(tmp_path):
     sentence(spec.load, path, "cannot be unpacked")
 
 
-def test_cifar10_a_member_that_would_leave_the_folder_is_refused(tmp_path):
-    found = image_files.write_archive(tmp_path, batches() | {"../../../escaped": b"x"})
+def test_cifar10_nothing_is_extracted(tmp_path):
+    folder = tmp_path / "a" / "b"
+    found = image_files.write_archive(folder, batches() | {"../../escaped": b"x"})
+    spec = parse({"kind": "cifar10", "root": str(folder), "sha256": found, "train_counts": [5] * 10,
+                  "held_out_counts": [1] * 10})  # fmt: skip
+    assert len(spec.load().train) == 50
+    assert {path.name for path in tmp_path.rglob("*")} == {"a", "b", "cifar-10-python.tar.gz"}
+
+
+@pytest.mark.parametrize("kind", ["link", "device", "huge"])
+def test_cifar10_a_member_that_is_no_file_of_a_batch_is_refused(tmp_path, kind):
+    path = tmp_path / "cifar-10-python.tar.gz"
+    with tarfile.open(path, "w:gz") as tar:
+        info = tarfile.TarInfo("cifar-10-batches-py/data_batch_1")
+        info.type = {"link": tarfile.SYMTYPE, "device": tarfile.CHRTYPE, "huge": tarfile.REGTYPE}[kind]
+        info.linkname = "/etc/passwd"
+        info.size = 2**27 if kind == "huge" else 0
+        tar.addfile(info, io.BytesIO(bytes(info.size)))
+    spec = parse({"kind": "cifar10", "root": str(tmp_path), "sha256": image_files.digest(path)})
+    sentence(spec.load, path, "data_batch_1", "more than" if kind == "huge" else "is no file")
+
+
+def test_cifar10_a_pickle_that_asks_for_code_is_refused_by_its_name_and_runs_nothing(tmp_path):
+    files = batches() | {"data_batch_2": pickle.dumps(Payload(tmp_path / "ran"))}
+    found = image_files.write_archive(tmp_path, files)
     spec = parse({"kind": "cifar10", "root": str(tmp_path), "sha256": found})
-    sentence(spec.load, "cannot be unpacked", "escaped")
+    sentence(spec.load, "batch 'data_batch_2'", "cifar-10-python.tar.gz", "it asks for '", "need of code")
+    assert not (tmp_path / "ran").exists()
+
+
+class Payload:
+    """What a hostile pickle holds: a call, made when it is read."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.path),)
 
 
 def test_cifar10_counts_that_differ(cifar10):

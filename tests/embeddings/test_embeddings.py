@@ -7,8 +7,9 @@ import pytest
 import torch
 import weight_files
 from guidance_study.config import seams
-from guidance_study.embeddings.pretrained import WeightsError, as_tensor
+from guidance_study.embeddings.pretrained import as_tensor
 from guidance_study.metrics.images import to_uint8
+from guidance_study.networks.models.weights import WeightsError
 from guidance_study.support.errors import StudyError
 from PIL import Image
 from pydantic import ValidationError

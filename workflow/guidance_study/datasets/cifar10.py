@@ -1,11 +1,5 @@
 """CIFAR-10 (Krizhevsky 2009), from its archive of Python pickles."""
 
-import tarfile
-import tempfile
-import traceback
-import warnings
-import zlib
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -14,8 +8,9 @@ from pydantic import Field
 from guidance_study.config.base import Digest
 from guidance_study.datasets import Arrays, DatasetError
 from guidance_study.datasets.pinned import Counts, PinnedImages, scaled
+from guidance_study.sources.archives import Members, members
+from guidance_study.sources.pickles import UnsafePickle, unpickled
 from guidance_study.sources.rawfiles import RawFile
-from guidance_study.support.progress import log
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,7 +22,8 @@ URLS = (
     "https://storage.googleapis.com/tensorflow/tf-keras-datasets/cifar-10-python.tar.gz",
 )
 BATCHES = {"train": tuple(f"data_batch_{i}" for i in range(1, 6)), "held_out": ("test_batch",)}
-UNPACKING = (tarfile.TarError, EOFError, OSError, zlib.error)
+FOLDER = "cifar-10-batches-py/"  # in the archive
+LARGEST = 2**26  # bytes of a batch at most: twice a real one
 
 
 class CIFAR10(PinnedImages):
@@ -45,56 +41,33 @@ class CIFAR10(PinnedImages):
         return [RawFile(Path(self.root) / ARCHIVE, self.sha256, URLS)]
 
     def load(self) -> Arrays:
-        """The two parts, images (n, 3, 32, 32), in the order of the batches. Raises StudyError.
-
-        Pickles can run code: they are read only because the archive's digest has just matched the pinned one.
-        """
+        """The two parts, images (n, 3, 32, 32), in the order of the batches. Raises StudyError."""
         archive = self.files()[0].verified()
-        with tempfile.TemporaryDirectory() as folder:
-            try:
-                with tarfile.open(archive, "r:gz") as tar:
-                    tar.extractall(folder, filter="data")
-            except UNPACKING as error:
-                raise DatasetError(f"'{archive}' cannot be unpacked: {error}") from None
-            return Arrays(*(array for part in BATCHES for array in self._part(part, folder, archive)))
+        with members(archive, LARGEST) as found:
+            return Arrays(*(array for part in BATCHES for array in self._part(part, found, archive)))
 
-    def _part(self, part: str, folder: str, archive: Path) -> "tuple[np.ndarray, np.ndarray]":
+    def _part(self, part: str, found: Members, archive: Path) -> "tuple[np.ndarray, np.ndarray]":
         import numpy as np
 
-        images, labels = zip(*(_batch(folder, name, archive) for name in BATCHES[part]), strict=True)
+        images, labels = zip(*(_batch(found, name, archive) for name in BATCHES[part]), strict=True)
         return scaled(np.concatenate(images)), self.checked(part, np.concatenate(labels), archive)
 
 
-def _batch(folder: str, name: str, archive: Path) -> "tuple[np.ndarray, np.ndarray]":
-    """Images (n, 3, 32, 32) uint8 and labels (n,) of one batch."""
+def _batch(found: Members, name: str, archive: Path) -> "tuple[np.ndarray, np.ndarray]":
+    """Images (n, 3, 32, 32) uint8 and labels (n,) of one batch: a pickle of rows of red, green and blue pixels."""
     import numpy as np
 
+    broken = f"batch '{name}' in '{archive}' is missing, cut short or no batch of CIFAR-10; get it again"
+    if (content := found.read(FOLDER + name)) is None:
+        raise DatasetError(broken)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # pickles of Python 2, written by a numpy of long ago
-            found = _reader()(folder, name)
-        images, labels = found.data.transpose(0, 3, 1, 2), np.array(found.targets, dtype=np.int64)
-        if images.dtype == np.uint8 and len(images) == len(labels) and labels.min() >= 0:
-            return images, labels
-    except Exception:  # unpickling raises what it likes
-        log(traceback.format_exc())
-    raise DatasetError(f"batch '{name}' in '{archive}' is missing, cut short or no batch of CIFAR-10; get it again")
-
-
-@cache
-def _reader():
-    """torchvision's reader, for one batch and without its own digests: the archive's was checked."""
-    from torchvision import datasets
-
-    class Batch(datasets.CIFAR10):
-        def __init__(self, root: str, name: str):
-            self.train_list = [(name, None)]
-            super().__init__(root, train=True)
-
-        def _check_integrity(self) -> bool:
-            return True
-
-        def _load_meta(self) -> None:
-            """The names of the classes are not needed."""
-
-    return Batch
+        batch = unpickled(content)
+        data, labels = batch["data"], np.array(batch["labels"])
+        images = data.reshape(len(data), *CIFAR10.shape)
+    except UnsafePickle as error:
+        raise DatasetError(f"batch '{name}' in '{archive}' is not read: {error}") from None
+    except Exception:  # an object of any kind may come out of a pickle
+        raise DatasetError(broken) from None
+    if data.dtype != np.uint8 or labels.dtype.kind != "i" or labels.shape != data.shape[:1] or labels.min() < 0:
+        raise DatasetError(broken)
+    return images, labels.astype(np.int64)

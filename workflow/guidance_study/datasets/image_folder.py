@@ -14,13 +14,14 @@ from guidance_study.config.facts import UNKNOWN
 from guidance_study.datasets import Arrays, Blocks, Dataset, DatasetError, Facts
 from guidance_study.datasets.pinned import scaled
 from guidance_study.sources.rawfiles import UNPINNED
-from guidance_study.sources.rawfolders import WHOLE, RawFolder, counts, grouped
+from guidance_study.sources.rawfolders import WHOLE, RawFolder, counts, grouped, leak
 from guidance_study.support.progress import track
 
 if TYPE_CHECKING:
     import numpy as np
 
 BLOCK = 64  # images in memory at once
+LARGEST = 2**27  # pixels of an image at most, as it is and resized
 MODES = {1: ("L", "grey"), 3: ("RGB", "colour")}  # channels -> PIL's name of such images, and ours
 Rows = list[tuple[str, int]]  # relative path, label
 
@@ -90,7 +91,7 @@ class ImageFolder(Dataset):
         folder.verified()
         listing = folder.listing()
         parts = grouped(listing)
-        if problem := self._problem(counts(parts)):
+        if problem := self._problem(counts(parts)) or leak(listing, parts):
             raise DatasetError(f"'{folder.path}': {problem}")
         arrays: list[Any] = []
         for what, rows in zip(("training images", "held-out images"), self._split(parts), strict=True):
@@ -150,7 +151,7 @@ class ImageFolder(Dataset):
     def _image(self, path: Path, digest: str) -> "np.ndarray":
         """One image (channels, size, size) uint8; the bytes that are decoded are those whose digest is checked."""
         import numpy as np
-        from PIL import Image
+        from PIL import Image, ImageOps
         from torchvision.transforms import InterpolationMode, functional
 
         try:
@@ -162,9 +163,11 @@ class ImageFolder(Dataset):
         mode, _ = MODES[self.channels]
         try:
             with Image.open(io.BytesIO(content)) as found:
+                self._check_size(found.size, path)
                 found.load()
                 self._check_mode(found.mode, path)
-                image = found if found.mode == mode else found.convert(mode)
+                upright = ImageOps.exif_transpose(found)
+                image = upright if upright.mode == mode else upright.convert(mode)
         except DatasetError:
             raise
         except Exception as error:  # decoders raise what they like
@@ -172,6 +175,15 @@ class ImageFolder(Dataset):
         image = functional.resize(image, self.size, InterpolationMode.BICUBIC)  # antialiased, as PIL always is
         pixels = np.asarray(functional.center_crop(image, [self.size, self.size]))
         return pixels.reshape(self.size, self.size, self.channels).transpose(2, 0, 1)
+
+    def _check_size(self, size: tuple[int, int], path: Path) -> None:
+        """Raises DatasetError if an image of this width and height, or what it is resized to, is too large."""
+        short, long = min(size), max(size)
+        if short < 1 or max(short * long, self.size * self.size * long // short) > LARGEST:
+            raise DatasetError(
+                f"image '{path}' has {size[0]} x {size[1]} pixels, which are more than {LARGEST} or become so when the"
+                f" shorter side is resized to {self.size}; crop it or remove it"
+            )
 
     def _check_mode(self, found: str, path: Path) -> None:
         """Raises DatasetError if an image of PIL's mode `found` cannot be taken."""

@@ -1,9 +1,6 @@
 """MNIST (LeCun et al. 1998), and what is written in its format."""
 
-import gzip
-import shutil
-import tempfile
-import zlib
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -12,6 +9,7 @@ from pydantic import Field, field_validator
 from guidance_study.config.base import Digest
 from guidance_study.datasets import Arrays, DatasetError
 from guidance_study.datasets.pinned import Counts, PinnedImages, scaled
+from guidance_study.sources.archives import BrokenArchive, plain_bytes
 from guidance_study.sources.rawfiles import RawFile
 
 if TYPE_CHECKING:
@@ -30,8 +28,8 @@ DIGESTS = {
 PREFIXES = {"train": "train", "held_out": "t10k"}  # part -> beginning of its files' names
 TRAIN = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]  # images of the digits 0 to 9
 TEST = [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
-# What reading a file that is cut short, or is something else, may raise.
-BROKEN = (EOFError, gzip.BadGzipFile, zlib.error, ValueError, TypeError, KeyError, AssertionError, RuntimeError)
+UINT8 = 8  # how an IDX file says that its numbers are bytes
+LARGEST = 2**28  # bytes of a file at most: six times MNIST's largest
 
 
 class MNIST(PinnedImages):
@@ -61,7 +59,7 @@ class MNIST(PinnedImages):
         parts = []
         for part, prefix in PREFIXES.items():
             images_at, labels_at = paths[f"{prefix}-images-idx3-ubyte.gz"], paths[f"{prefix}-labels-idx1-ubyte.gz"]
-            images, labels = _read(images_at, "read_image_file"), _read(labels_at, "read_label_file")
+            images, labels = _read(images_at, "images"), _read(labels_at, "labels")
             if images.shape[1:] != self.shape[1:]:
                 raise DatasetError(f"'{images_at}' has images of {images.shape[1]} x {images.shape[2]}, not 28 x 28")
             if len(images) != len(labels):
@@ -70,16 +68,18 @@ class MNIST(PinnedImages):
         return Arrays(*parts)
 
 
-def _read(path: Path, reader: str) -> "np.ndarray":
-    """Images (n, h, w) or labels (n,) of a gzipped IDX file; torchvision's readers want it uncompressed."""
-    from torchvision.datasets import mnist
+def _read(path: Path, what: str) -> "np.ndarray":
+    """Images (n, h, w) or labels (n,) uint8 of an IDX file: two zeros, type, dimensions, sizes, data."""
+    import numpy as np
 
-    with tempfile.TemporaryDirectory() as folder:
-        plain = Path(folder) / path.stem
-        try:
-            with gzip.open(path) as source, plain.open("wb") as out:
-                shutil.copyfileobj(source, out)
-            return getattr(mnist, reader)(str(plain)).numpy()
-        except BROKEN:
-            what = "images" if reader == "read_image_file" else "labels"
-            raise DatasetError(f"'{path}' is cut short or is no gzipped IDX file of {what}; get it again") from None
+    broken = f"'{path}' is cut short or is no IDX file of {what}; get it again"
+    try:
+        content = plain_bytes(path, LARGEST)
+    except BrokenArchive:
+        raise DatasetError(broken) from None
+    dimensions = {"images": 3, "labels": 1}[what]
+    begins = bytes([0, 0, UINT8, dimensions])
+    sizes = [int.from_bytes(content[4 + 4 * i : 8 + 4 * i], "big") for i in range(dimensions)]
+    if content[:4] != begins or len(content) != 4 + 4 * dimensions + math.prod(sizes):
+        raise DatasetError(broken)
+    return np.frombuffer(content, np.uint8, offset=4 + 4 * dimensions).reshape(sizes)

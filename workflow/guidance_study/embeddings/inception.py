@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from guidance_study.config.weights import Weights
 from guidance_study.embeddings import Embedding
-from guidance_study.embeddings.pretrained import WeightsError, completed
+from guidance_study.embeddings.pretrained import completed
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,6 +42,7 @@ class Inception(Embedding):
         from cleanfid.inception_torchscript import InceptionV3W
 
         from guidance_study.networks.models import device
+        from guidance_study.networks.models.weights import WeightsError
 
         path = self.weights.file.verified()
         side = 32 if self.mode == "legacy_tensorflow" else 299

@@ -3,17 +3,9 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from guidance_study.support.errors import StudyError
-
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor, nn
-
-SHOWN = 3  # keys that a message names
-
-
-class WeightsError(StudyError):
-    """A file of weights does not hold the network that it should; the message names the file and what differs."""
 
 
 def completed(data: Any, usual: dict) -> Any:
@@ -24,20 +16,10 @@ def completed(data: Any, usual: dict) -> Any:
     return data | {"weights": usual | given}
 
 
-def read(path: Path) -> "dict[str, Tensor]":
-    """The tensors of a safetensors file by name. Raises WeightsError."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        return load_file(path)
-    except SafetensorError as error:
-        raise WeightsError(f"'{path}' is no safetensors file: {error}") from None
-
-
 def filled(network: "nn.Module", state: "dict[str, Tensor]", path: Path, name: str) -> "nn.Module":
     """The network `name` with exactly the weights `state`, read from `path`, for inference. Raises WeightsError."""
     from guidance_study.networks.models import frozen
+    from guidance_study.networks.models.weights import WeightsError, listed
 
     wanted = network.state_dict()
     shared = wanted.keys() & state.keys()
@@ -45,16 +27,17 @@ def filled(network: "nn.Module", state: "dict[str, Tensor]", path: Path, name: s
         "it lacks": [key for key in wanted if key not in state],
         "it has an unknown": [key for key in state if key not in wanted],
         "another shape has": [key for key in wanted if key in shared and wanted[key].shape != state[key].shape],
+        "whole numbers has": [key for key in wanted if key in shared and _rounded(wanted[key], state[key])],
     }
-    said = [f"{what} {_some(keys)}" for what, keys in differences.items() if keys]
+    said = [f"{what} {listed(keys)}" for what, keys in differences.items() if keys]
     if said:
         raise WeightsError(f"'{path}' holds no weights of {name}: {'; '.join(said)}")
     return frozen(network, state)
 
 
-def _some(keys: list[str]) -> str:
-    more = f" and {len(keys) - SHOWN} more" if len(keys) > SHOWN else ""
-    return ", ".join(keys[:SHOWN]) + more
+def _rounded(wanted: "Tensor", found: "Tensor") -> bool:
+    """Whether whole numbers, or truths, came where others are wanted."""
+    return wanted.is_floating_point() and not found.is_floating_point()
 
 
 def as_tensor(samples: "np.ndarray", resize: int | None = None) -> "Tensor":

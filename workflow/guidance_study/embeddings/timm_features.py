@@ -44,14 +44,15 @@ class TimmFeatures(Embedding):
 
     def network(self) -> Any:
         """The network with its weights, frozen, its positional embeddings resampled to the grid of `resize`."""
-        from guidance_study.embeddings.pretrained import filled, read
+        from guidance_study.embeddings.pretrained import filled
+        from guidance_study.networks.models.weights import read_weights
 
         network = self._built()
         path = self.weights.file.verified()
         heads = network.pretrained_cfg.get("classifier") or ()
         heads = tuple(f"{head}." for head in ([heads] if isinstance(heads, str) else heads))
         wanted = network.state_dict()
-        state = {k: v for k, v in read(path).items() if k in wanted or not k.startswith(heads)}
+        state = {k: v for k, v in read_weights(path).items() if k in wanted or not k.startswith(heads)}
         loaded: Any = filled(network, state, path, self.model)
         if hasattr(loaded, "set_input_size"):
             loaded.set_input_size(img_size=(self.resize, self.resize))

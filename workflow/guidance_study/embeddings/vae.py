@@ -39,11 +39,12 @@ class VAELatents(Embedding):
 
     def network(self) -> Any:
         """The encoder with its weights, frozen; its widths are read off the file."""
-        from guidance_study.embeddings.pretrained import filled, read
+        from guidance_study.embeddings.pretrained import filled
+        from guidance_study.networks.models.weights import read_weights
         from guidance_study.networks.modules.vae import PosteriorMean, encoder_state, sizes
 
         path = self.weights.file.verified()
-        state = encoder_state(read(path))
+        state = encoder_state(read_weights(path))
         return filled(PosteriorMean(**sizes(state)), state, path, "an AutoencoderKL's encoder")
 
     def embed(self, samples: "np.ndarray", network: Any) -> "np.ndarray":

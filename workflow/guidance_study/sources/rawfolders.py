@@ -15,6 +15,7 @@ from pathlib import Path
 
 from guidance_study.sources.rawfiles import UNPINNED, RawFile, RawFileError, is_sha256, sha256_of, write_beside
 from guidance_study.support.progress import track
+from guidance_study.support.reading import Unreadable, read_json
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
 LAYOUT = "<class>/<image>, or train/<class>/<image> and val/<class>/<image>"
@@ -34,11 +35,11 @@ class RawFolder(RawFile):
     def index(self) -> dict | None:
         """{digest, counts: part -> class -> images}, or None where there is none, or that of another digest."""
         try:
-            index = json.loads(self.beside(".index.json").read_text(encoding="utf-8"))
+            index = read_json(self.beside(".index.json"))
             found = {part: {str(c): int(n) for c, n in classes.items()} for part, classes in index["counts"].items()}
             usable = is_sha256(index["digest"]) and self.sha256 in (None, index["digest"])
             return {"digest": index["digest"], "counts": found} if usable else None
-        except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        except (Unreadable, ValueError, TypeError, KeyError, AttributeError):
             return None
 
     @property
@@ -90,6 +91,8 @@ def write_index(folder: Path) -> dict:
     _check(folder, parts)
     paths = sorted(path for classes in parts.values() for paths in classes.values() for path in paths)
     lines = [f"{path}\t{sha256_of(folder / path)}\n" for path in track(paths, len(paths), f"pinning {folder.name}")]
+    if problem := leak(dict(line.rstrip("\n").split("\t") for line in lines), parts):
+        raise RawFileError(f"'{folder}': {problem}")
     text = "".join(lines)
     digest = hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
     index = {"digest": digest, "counts": counts(parts)}
@@ -112,17 +115,37 @@ def grouped(paths: Iterable[str]) -> dict[str, dict[str, list[str]]]:
     return {part: dict(sorted(classes.items())) for part, classes in found.items()}
 
 
+def leak(listing: dict[str, str], parts: dict[str, dict[str, list[str]]]) -> str | None:
+    """One sentence if an image is in both parts, or may be since a folder without parts has it twice; else None."""
+    seen: dict[str, tuple[str, str]] = {}
+    for part, classes in parts.items():
+        for path in (path for paths in classes.values() for path in paths):
+            other, first = seen.setdefault(listing[path], (part, path))
+            if first != path and (other != part or part == WHOLE):
+                return f"'{first}' and '{path}' are one image, which may be learnt from and held out; remove one"
+    return None
+
+
 def counts(parts: dict[str, dict[str, list[str]]]) -> dict[str, dict[str, int]]:
     """Part -> class -> number of images."""
     return {part: {name: len(paths) for name, paths in classes.items()} for part, classes in parts.items()}
 
 
 def _images(folder: Path) -> Iterator[str]:
-    """Relative paths of the image files below a folder, hidden ones and their folders left out."""
+    """Relative paths of the image files below a folder, hidden ones and their folders left out.
+
+    Links are followed, but no folder is seen twice: a class would be counted as often.
+    """
+    seen: dict[tuple[int, int], Path] = {}
     for here, folders, names in os.walk(folder, followlinks=True):
         folders[:] = [name for name in folders if not name.startswith(".")]
+        place = Path(here).stat()
+        if (first := seen.setdefault((place.st_dev, place.st_ino), Path(here))) != Path(here):
+            raise RawFileError(f"'{here}' and '{first}' are one folder, by a link; remove one of the two")
         for name in names:
             if name.lower().endswith(EXTENSIONS) and not name.startswith("."):
+                if not (Path(here) / name).is_file():
+                    raise RawFileError(f"'{Path(here) / name}' is called like an image and is no file; remove it")
                 path = (Path(here) / name).relative_to(folder).as_posix()
                 if "\t" in path or "\n" in path or "\r" in path:
                     raise RawFileError(f"the name {path!r} in '{folder}' holds a tab or a line break; rename the file")

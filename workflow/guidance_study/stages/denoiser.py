@@ -6,10 +6,11 @@ from torch import Tensor, nn
 
 from guidance_study.config import seams
 from guidance_study.config.weights import Weights
-from guidance_study.embeddings.pretrained import filled, read
+from guidance_study.embeddings.pretrained import filled
 from guidance_study.execution.job import Job
 from guidance_study.networks import Network
 from guidance_study.networks.models import placed, save_weights, set_up
+from guidance_study.networks.models.weights import read_weights
 from guidance_study.support.errors import StudyError
 from guidance_study.support.randomness import generator, torch_seed
 from guidance_study.support.reading import read_array
@@ -40,7 +41,7 @@ def loaded(spec: Network, network: nn.Module, weights: Weights) -> dict[str, Ten
     """A state dict for the network from a safetensors file from outside. Raises StudyError if it is for another one."""
     path = weights.file.verified()
     try:
-        state = spec.adapted(read(path))
+        state = spec.adapted(read_weights(path))
     except ValueError as error:
         raise StudyError(f"'{path}' holds no weights of {type(network).__name__}: {error}") from None
     return filled(network, state, path, type(network).__name__).state_dict()

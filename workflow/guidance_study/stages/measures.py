@@ -16,6 +16,7 @@ from guidance_study.execution.job import Job
 from guidance_study.metrics import Metric
 from guidance_study.store.artefacts import DamagedArtefact, Store
 from guidance_study.support.progress import log
+from guidance_study.support.reading import read_json
 from guidance_study.support.text import canonical
 
 
@@ -99,5 +100,5 @@ def _alike(job: Job) -> Iterator[tuple[str, dict, list[dict]]]:
             recipe = manifest["recipe"]
             same = _shared(recipe["params"], recipe.get("code", {})) == _shared(job.params, job.code)
             if same and recipe["inputs"] == inputs and manifest["inputs"] == read:
-                content = json.loads((store.open(address) / "measures.json").read_text(encoding="utf-8"))
+                content = read_json(store.open(address) / "measures.json")
                 yield address, recipe, content["rows"]

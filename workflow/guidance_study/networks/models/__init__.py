@@ -1,20 +1,19 @@
 """Trained networks, from an artefact or a file to a callable; and batched inference."""
 
-import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from guidance_study.config import seams
 from guidance_study.config.stages import STAGES
 from guidance_study.execution import devices
 from guidance_study.execution.job import Input, Job
+from guidance_study.networks.models.weights import read_about, read_weights
 from guidance_study.support.errors import StudyError
 from guidance_study.support.settings import SETTINGS, read_setting, setting
 from guidance_study.support.text import canonical
@@ -57,20 +56,16 @@ def exported(path: Path) -> Input:
     """A file of weights by itself, with the recipe {stage, params, dataset} in its metadata. Raises StudyError."""
     if not path.is_file():
         raise StudyError(f"'{path}' is not there; name a file of weights, an address, or a name of the configuration")
-    try:
-        with safe_open(path, "pt") as file:
-            recipe = json.loads((file.metadata() or {}).get(ABOUT, "null"))
-    except (OSError, SafetensorError, ValueError) as error:
-        raise StudyError(f"'{path}' is no safetensors file of this package: {error}") from None
+    recipe = read_about(path, ABOUT)
     trained = [name for name, stage in STAGES.items() if stage.trains]
-    if not isinstance(recipe, dict) or recipe.get("stage") not in trained:
+    if recipe.get("stage") not in trained:
         raise StudyError(f"'{path}' does not say what network it is of; weights that a study made do")
     return Input(path, recipe)
 
 
 def state_of(source: Input) -> dict[str, Tensor]:
     """The state dict of an artefact with weights, or of a file of weights."""
-    return load_file(source.path if source.path.is_file() else source.path / WEIGHTS)
+    return read_weights(source.path if source.path.is_file() else source.path / WEIGHTS)
 
 
 def placed(network: nn.Module) -> nn.Module:

@@ -1,10 +1,10 @@
 """How measured rows become tables: summaries, the form of a table, the notes below it."""
 
-import json
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from guidance_study.config import seams
+from guidance_study.support.reading import read_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,7 +28,7 @@ def collect(job: "Job", controls: Collection[str] | None = ()) -> tuple["pd.Data
     frames, contents = [], []
     for source in job.params["sources"]:
         measures = job.inputs[source["role"]]
-        content = json.loads((measures.path / "measures.json").read_text(encoding="utf-8"))
+        content = read_json(measures.path / "measures.json")
         rule = measures.params.get("guidance", {})
         of_rule = {"guidance": rule.get("kind"), **{key: rule.get(key) for key in SETTINGS[1:3]}}
         arms = {arm["name"]: arm for arm in measures.params.get("arms", [])}

@@ -1,16 +1,16 @@
 """The cost of sampling and of postprocessing as a table."""
 
-import json
 from typing import Any
 
 import pandas as pd
 
 from guidance_study.execution.job import Job
+from guidance_study.support.reading import read_json
 
 
 def tidy(job: Job) -> tuple[pd.DataFrame, dict]:
     """A line for each batch size and what was done; and the content of the file read."""
-    content = json.loads((job.inputs["cost"].path / "cost.json").read_text())
+    content = read_json(job.inputs["cost"].path / "cost.json")
     rows = pd.DataFrame(content["rows"])
     rows["seconds_per_image"] = rows["seconds"] / rows["batch"]
     return rows, content
