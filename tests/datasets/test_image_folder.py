@@ -1,6 +1,7 @@
 """Folders of images: parts, pins, sizes, and one sentence for everything that is wrong with one."""
 
 import json
+import os
 import shutil
 
 import image_files
@@ -231,3 +232,62 @@ def test_the_small_datasets_can_be_told_apart(folder):
     means = np.stack([train[labels == label].mean(0) for label in range(10)])
     distance = ((held_out[:, None].astype(float) - means) ** 2).sum((2, 3, 4))
     assert (distance.argmin(1) == expected).mean() == 1
+
+
+def test_a_loop_of_links_and_a_folder_seen_twice_are_refused(folder):
+    image_files.write_image_folder(folder)
+    inside = next(path for path in sorted(folder.iterdir()) if path.is_dir())
+    for link, target in ((inside / "loop", folder), (folder / "again", inside)):
+        link.symlink_to(target, target_is_directory=True)
+        sentence(lambda: write_index(folder), "one folder, by a link", error=RawFileError)
+        link.unlink()
+
+
+def test_a_pipe_called_like_an_image_is_refused_and_not_waited_for(folder):
+    image_files.write_image_folder(folder)
+    inside = next(path for path in sorted(folder.iterdir()) if path.is_dir())
+    os.mkfifo(inside / "pipe.png")
+    sentence(lambda: write_index(folder), "pipe.png", "is no file", error=RawFileError)
+
+
+def test_an_image_learnt_from_and_held_out_is_refused_by_both_names(folder):
+    image_files.write_image_folder(folder, held_out=2, channels=1)
+    first = sorted((folder / "train").rglob("*.png"))[0]
+    shutil.copy(first, first.parent.parent.parent / "val" / first.parent.name / "copy.png")
+    sentence(lambda: write_index(folder), first.name, "copy.png", "one image", error=RawFileError)
+    (folder / "val" / first.parent.name / "copy.png").unlink()
+    shutil.copy(first, first.with_name("copy.png"))
+    write_index(folder)  # twice to learn from: nothing leaks
+
+
+def test_an_image_twice_in_a_folder_without_parts_is_refused(folder):
+    image_files.write_image_folder(folder)
+    first = sorted(folder.rglob("*.png"))[0]
+    shutil.copy(first, first.with_name("copy.png"))
+    sentence(lambda: write_index(folder), first.name, "copy.png", "one image", error=RawFileError)
+
+
+def test_images_are_turned_as_their_camera_was(folder, tmp_path):
+    """EXIF's orientation 6: the rows of the file are the columns of the picture, from right to left."""
+    image_files.write_image_folder(folder, channels=1)
+    first = sorted(folder.rglob("*.png"))[0]
+    with Image.open(first) as image:
+        expected = np.array(image.transpose(Image.Transpose.ROTATE_270))
+        exif = image.getexif()
+        exif[0x0112] = 6
+        image.save(first, exif=exif)
+    write_index(folder)
+    spec = parse({"kind": "image_folder", "root": str(folder), "size": 12, "channels": 1, "classes": 3})
+    found = arrays(spec, tmp_path)
+    both = np.rint((np.concatenate([found["train"], found["held_out"]]) + 1) * 127.5).astype(np.uint8)
+    assert (both[:, 0] == expected).all((1, 2)).sum() == 1
+
+
+@pytest.mark.parametrize("size", [(1, 1_000_000), (20_000, 20_000)])
+def test_an_image_that_would_not_fit_is_refused_before_it_is_decoded(folder, size):
+    image_files.write_image_folder(folder, channels=1)
+    first = sorted(folder.rglob("*.png"))[0]
+    Image.new("1", size).save(first)
+    write_index(folder)
+    spec = parse({"kind": "image_folder", "root": str(folder), "size": 12, "channels": 1, "classes": 3})
+    sentence(lambda: [list(part.blocks) for part in (spec.load().train, spec.load().held_out)], first.name, "pixels")

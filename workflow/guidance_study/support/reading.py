@@ -50,4 +50,8 @@ def read_array(path: Path, mmap_mode: Literal["r"] | None = None) -> "np.ndarray
     import numpy as np
 
     with _explained(path, "an array"):
-        return np.load(path, mmap_mode=mmap_mode, allow_pickle=False)
+        found = np.load(path, mmap_mode=mmap_mode, allow_pickle=False)
+        if not isinstance(found, np.ndarray):  # an archive of arrays
+            found.close()
+            raise ValueError
+        return found
