@@ -3,8 +3,10 @@
 Each raises ValueError with one sentence.
 """
 
+import math
 from typing import TYPE_CHECKING, Any
 
+from guidance_study.config.base import LEAST
 from guidance_study.config.sentences import known
 from guidance_study.config.training import Model
 from guidance_study.config.trajectories import EXACT
@@ -13,8 +15,24 @@ if TYPE_CHECKING:
     from guidance_study.config.study import Study
 
 
+MOST_OPERATIONS = 1e15  # of a network for one sample: no machine has the memory for more
+RESERVED = {  # section -> names that mean something else where its names are used
+    "models": (EXACT,),
+    "classifiers": (EXACT, "evaluator", "none", "train", "held_out"),
+    "embeddings": (EXACT, "evaluator", "none", "train", "held_out"),
+}
+
+
 def parts(study: "Study") -> None:
     """All parts of a study, whether an experiment uses them or not."""
+    for section, names in RESERVED.items():
+        for name in getattr(study, section):
+            if name in names:
+                raise ValueError(
+                    f"the name '{name}' in '{section}' is taken: it means something of its own there; choose another"
+                )
+    for name, dataset in study.datasets.items():
+        _finite(f"datasets.{name}", dataset)
     for name, process in study.processes.items():
         process.check(f"processes.{name}")
     _models(study)
@@ -26,23 +44,46 @@ def parts(study: "Study") -> None:
             clean(at, embedding.classifier, study)
 
 
+def _finite(at: str, dataset: Any) -> None:
+    """A mixture that is known must have numbers that can be computed with."""
+    if not hasattr(dataset, "mixture"):
+        return
+    try:
+        mixture = dataset.mixture()
+        numbers = [v for part in (mixture.means, mixture.variances) for row in part for v in row]
+        spread = [v for row in mixture.variances for v in row]
+        usable = all(map(math.isfinite, [*numbers, *mixture.weights])) and min(spread) > LEAST
+    except (OverflowError, ZeroDivisionError):
+        usable = False
+    if not usable:
+        raise ValueError(
+            f"configuration key '{at}' gives a mixture that is not finite, or of variances below {LEAST:.0e}; bring its"
+            " lengths and factors nearer to 1"
+        )
+
+
 def _models(study: "Study") -> None:
     for name, model in study.models.items():
         at = f"models.{name}"
-        not_exact(at, name)
         known(f"{at}.dataset", model.dataset, study.datasets)
         known(f"{at}.process", model.process, study.processes)
         known(f"{at}.network", model.network, study.networks)
         fits(f"{at}.network", model.network, study.networks[model.network], model.dataset, study)
         _augmented(at, model, study)
+        network = study.networks[model.network]
+        if model.weights is not None and getattr(network, "norm_groups", 0) is None:
+            raise ValueError(
+                f"configuration key 'networks.{model.network}.norm_groups' has the value None: model '{name}' has"
+                " weights from outside, which were trained with a number of groups; say it (guided-diffusion's: 32)"
+            )
 
 
 def _classifiers(study: "Study") -> None:
     for name, classifier in study.classifiers.items():
         at = f"classifiers.{name}"
-        not_exact(at, name)
         known(f"{at}.dataset", classifier.dataset, study.datasets)
-        fits(f"{at}.network.kind", classifier.network.kind, classifier.network, classifier.dataset, study)
+        classes = study.datasets[classifier.dataset].parts().classes
+        fits(f"{at}.network.kind", classifier.network.kind, classifier.network, classifier.dataset, study, classes)
         if classifier.part == "judge" and not min(study.datasets[classifier.dataset].parts().judge_counts):
             raise ValueError(
                 f"configuration key '{at}.part' has the value 'judge': a class of dataset '{classifier.dataset}' has no"
@@ -67,11 +108,16 @@ def _augmented(at: str, model: Model, study: "Study") -> None:
         )
 
 
-def fits(at: str, value: str, network: Any, dataset: str, study: "Study") -> None:
-    """The network that key `at` names with `value` must be able to take the samples of the dataset."""
+def fits(at: str, value: str, network: Any, dataset: str, study: "Study", *classes: int) -> None:
+    """The network that key `at` names with `value` must be able to take the samples of the dataset.
+
+    A classifier's is told the number of classes.
+    """
     shape = study.datasets[dataset].parts().shape
     try:
         network.check(shape)
+        if network.operations(shape, *classes) > MOST_OPERATIONS:
+            raise ValueError(f"it takes more than {MOST_OPERATIONS:.0e} operations a sample")
     except ValueError as error:
         raise ValueError(
             f"configuration key '{at}' has the value '{value}': {error}, and the samples of '{dataset}' have shape"

@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 def check(study: "Study") -> None:
     """Raise ValueError, one sentence with key, value and what is allowed, at the first inconsistency."""
     distinct("seeds", study.seeds)
-    for i, seed in enumerate(study.seeds):
-        if seed < 0:
-            raise ValueError(f"configuration key 'seeds[{i}]' has the value {seed}: it must be 0 or more")
     parts(study)
     for name, postprocessor in study.postprocessors.items():
         known(f"postprocessors.{name}.network", postprocessor.network, study.networks)
@@ -46,6 +43,14 @@ def _experiment(at: str, experiment: Experiment, study: "Study") -> None:
             " at every scale"
         )
     distinct(f"{at}.evaluation.scales", experiment.evaluation.scales)
+    if experiment.evaluation.per_class and not experiment.exact:
+        facts = study.datasets[model.dataset].parts()
+        least = min(*facts.train_counts, *facts.held_out_counts, experiment.evaluation.n // facts.classes)
+        if least < 2:
+            raise ValueError(
+                f"configuration key '{at}.evaluation.per_class' has the value True: a class has {least} images in a"
+                " repeat or a part of the data, and a Fréchet distance needs 2"
+            )
     smallest = min(study.datasets[model.dataset].parts().train_counts)
     for i, arm in enumerate(experiment.arms):
         here = f"{at}.arms[{i}]"
@@ -149,7 +154,14 @@ def _guidance(at: str, experiment: Experiment, model: Model, study: "Study") -> 
 def _takes(at: str, guidance: Any, name: str, study: "Study", scales: Collection[float] = (0,)) -> None:
     """A rule needs a conditional, class-dropped model, at scale 1 any conditional one, or an unconditional one."""
     model = study.models[name]
-    class_dropped = model.conditional and (model.class_dropout > 0 or set(scales) == {1})
+    class_dropped = model.conditional and (model.dropout > 0 or set(scales) == {1})
+    unsaid = model.weights is not None and model.class_dropout is None
+    if guidance.conditional and model.conditional and unsaid and not class_dropped:
+        raise ValueError(
+            f"configuration key '{at}' has the value '{guidance.kind}': nothing says that the weights of model '{name}'"
+            " were trained with the class dropped at times, as this guidance needs; if they were, set"
+            f" models.{name}.class_dropout"
+        )
     if (guidance.conditional and not class_dropped) or (not guidance.conditional and model.conditional):
         needed = "conditional with a class_dropout above 0" if guidance.conditional else "unconditional"
         raise ValueError(f"configuration key '{at}' has the value '{guidance.kind}': model '{name}' must be {needed}")
@@ -227,7 +239,7 @@ def _outputs(study: "Study") -> None:
         if name in study.tables:
             raise ValueError(f"the name '{name}' is used twice, for a table and a figure; rename one of them")
     for name in [*study.tables, *study.figures]:
-        if name in STAGES or name in ("all", "download"):
+        if name in STAGES or name in ("all", "download", "shard"):
             raise ValueError(f"the name '{name}' of a table or figure is taken by a rule; choose another")
     for name, table in study.tables.items():
         table.check(f"tables.{name}", study)

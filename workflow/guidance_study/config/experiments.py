@@ -4,7 +4,7 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from guidance_study.config.base import Name, PositiveInt, Scales, Spec
+from guidance_study.config.base import COUNT, Name, PositiveInt, Scales, Spec
 from guidance_study.config.choices import AnyGuidance, AnySampler
 from guidance_study.config.trajectories import EXACT
 from guidance_study.support.params import Params
@@ -31,12 +31,15 @@ class Evaluation(Spec):
     repeats: PositiveInt = Field(
         3, description="disjoint sets of generations, measured apart; 1 where the closed form judges (our guess: 3)"
     )
-    n: int = Field(ge=10, description="generations a scale and repeat (paper: 50000 on CIFAR-10)")
+    n: int = Field(ge=10, le=COUNT, description="generations a scale and repeat (paper: 50000 on CIFAR-10)")
     manifold_k: int = Field(
         5, ge=1, le=9, description="neighbour whose distance is a ball's radius, for precision to coverage (our guess)"
     )
     manifold_n: int = Field(
-        10000, ge=10, description="images of a set, evenly spread, that precision to coverage look at (our guess)"
+        10000,
+        ge=10,
+        le=COUNT,
+        description="images of a set, evenly spread, that precision to coverage look at (our guess)",
     )
     copy_quantile: float = Field(
         0.01, gt=0, lt=1, description="near copies: closer than this share of real images is to another (our guess)"

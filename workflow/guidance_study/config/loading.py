@@ -18,6 +18,8 @@ class ConfigError(StudyError, ValueError):
     """The configuration cannot be run; the message is one sentence for its author."""
 
 
+HERE = "this configuration file"
+VALUES = 200_000  # that a file may hold, every use of an alias counted
 MERGE = "tag:yaml.org,2002:merge"
 
 
@@ -48,8 +50,23 @@ _StrictLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _m
 def read(path: Path) -> Params:
     """One YAML file as a mapping; duplicate keys, bad YAML and a missing file are ConfigErrors."""
     try:
+        if Path(path).exists() and not Path(path).is_file():
+            raise ConfigError(f"configuration file '{path}' is no file")
         with Path(path).open(encoding="utf-8") as stream:
             data = yaml.load(stream, Loader=_StrictLoader)
+        _small(data)
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            f"configuration file '{path}' is not UTF-8: byte {error.start} is none of a character"
+        ) from None
+    except (RecursionError, MemoryError):
+        raise ConfigError(f"configuration file '{path}' is nested too deeply") from None
+    except ConfigError as error:
+        raise ConfigError(str(error).replace(HERE, f"configuration file '{path}'")) from None
+    except (ValueError, TypeError, AttributeError) as error:  # odd dates, numbers of thousands of digits, odd keys
+        raise ConfigError(
+            f"configuration file '{path}' holds a value that is none: {' '.join(str(error).split())}"
+        ) from None
     except OSError as error:
         raise ConfigError(f"configuration file '{path}' cannot be read: {error.strerror}") from None
     except yaml.YAMLError as error:
@@ -57,6 +74,17 @@ def read(path: Path) -> Params:
     if not isinstance(data, dict):
         raise ConfigError(f"configuration file '{path}' must hold a mapping, not {type(data).__name__}")
     return data
+
+
+def _small(data: Any) -> None:
+    """ConfigError where aliases make a few lines mean millions of values, or contain themselves."""
+    left, todo = VALUES, [data]
+    while todo:
+        value = todo.pop()
+        todo += value.values() if isinstance(value, dict) else value if isinstance(value, list) else []
+        left -= 1
+        if left < 0:
+            raise ConfigError(f"{HERE} holds more than {VALUES} values, by aliases of aliases or of itself")
 
 
 def merge(base: Params, overlay: Params) -> Params:
@@ -96,6 +124,10 @@ def _sentence(problem: ErrorDetails, data: Params) -> str:
     if kind == "renamed_key":
         at = f"{path}.{context['key']}" if path else context["key"]
         return f"configuration key '{at}' is called '{context['new']}' now"
+    if kind == "unusable_value":
+        at = f"{path}.{context['key']}" if path else context["key"]
+        found = next((v for k, v in value.items() if str(k) == context["key"]), None)
+        return f"configuration key '{at}' has the value {_short(found)}: {context['problem']}"
     if kind == "missing":
         return f"configuration key '{path}' is missing; it needs a value"
     if kind == "value_error":
@@ -135,5 +167,7 @@ def _locate(loc: tuple[int | str, ...], data: Any) -> tuple[str, Any]:
 
 
 def _short(value: Any) -> str:
+    if isinstance(value, int) and abs(value) > 10**60:  # Python refuses to write out the largest
+        return "a whole number of more than 60 digits"
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."

@@ -4,7 +4,7 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from guidance_study.config.base import Name, PositiveInt, Spec
+from guidance_study.config.base import Name, PositiveInt, Seed, Spec
 from guidance_study.config.choices import AnyDataset, AnyEmbedding, AnyFigure, AnyNetwork, AnyProcess, AnyTable
 from guidance_study.config.experiments import Experiment
 from guidance_study.config.training import Classifier, Model, Postprocessor
@@ -44,7 +44,7 @@ class Study(Spec):
 
     renamed: ClassVar = {"paths": "trajectories"}
 
-    seeds: list[int] = Field(
+    seeds: list[Seed] = Field(
         min_length=1,
         description="training seeds; everything trained or drawn is repeated for each (our guess: [0])",
     )

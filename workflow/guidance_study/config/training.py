@@ -4,7 +4,7 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from guidance_study.config.base import Name, PositiveFloat, PositiveInt, Spec
+from guidance_study.config.base import Name, PositiveFloat, PositiveInt, Seed, Spec
 from guidance_study.config.choices import AnyClassifierNetwork
 from guidance_study.config.weights import Weights
 
@@ -62,8 +62,12 @@ class Model(Spec):
     process: Name = Field(description="name in `processes`")
     network: Name = Field(description="name in `networks`")
     conditional: bool = Field(description="whether the network sees the class, as guidance kinds need it (paper)")
-    class_dropout: float = Field(
-        0.1, ge=0, lt=1, description="probability of training without the class, if conditional (our guess)"
+    class_dropout: float | None = Field(
+        None,
+        ge=0,
+        lt=1,
+        description="probability of training without the class, if conditional; null: 0.1 (our guess), of weights from"
+        " outside unknown, so that they are not guided without a classifier",
     )
     flip: bool = Field(False, description="mirror images at random in training (recovered for Tab. S1: true)")
     augment: float = Field(
@@ -74,6 +78,12 @@ class Model(Spec):
     )
     training: Training | None = Field(None, description="how the base model is trained; null: it is not")
     weights: Weights | None = Field(None, description="pretrained weights in place of training (paper, Tab. 2)")
+
+    @property
+    def dropout(self) -> float:
+        """The probability of training without the class; 0 where nobody said that weights from outside had one."""
+        usual = 0.1 if self.training else 0.0
+        return usual if self.class_dropout is None else self.class_dropout
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -94,9 +104,8 @@ class Classifier(Spec):
         description="the part of the dataset that it learns from: that of the models, or the one set apart for judges"
         " (our guess)",
     )
-    seed: int | None = Field(
+    seed: Seed | None = Field(
         None,
-        ge=0,
         description="a seed of its own, for its weights and batches; null: the training seed (our guess)",
     )
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from guidance_study.config import seams
+from guidance_study.config.base import Seed
 from guidance_study.config.facts import Facts
 from guidance_study.support.errors import StudyError
 
@@ -52,8 +53,8 @@ class Dataset(seams.Kind):
         description="share of every class of the training data that is set apart for judges: no base model, flow or"
         " neighbour is of it (our guess; 0: judges learn from what models learn from)",
     )
-    seed: int | None = Field(
-        None, ge=0, description="of its draws and splits; null: the training seed, which so redraws them (our guess)"
+    seed: Seed | None = Field(
+        None, description="of its draws and splits; null: the training seed, which so redraws them (our guess)"
     )
 
     @abstractmethod

@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from guidance_study.config.base import PositiveFloat, PositiveInt
+from guidance_study.config.base import Depth, PositiveFloat
 from guidance_study.datasets.mixture import MixtureDataset
 from guidance_study.datasets.mixtures import Mixture
 
@@ -19,7 +19,7 @@ class Fractal(MixtureDataset):
     kind: Literal["fractal"]
     offset: float = Field(description="of a trunk's start along its own direction: the entanglement (our guess)")
     splits: int = Field(6, ge=0, le=10, description="times that branches split: 2^(splits + 1) - 1 a class (paper)")
-    gaussians: PositiveInt = Field(8, description="Gaussians evenly along a branch (paper)")
+    gaussians: Depth = Field(8, description="Gaussians evenly along a branch (paper)")
     length: PositiveFloat = Field(0.292, description="of a trunk (our guess: Karras et al. 2024)")
     length_factor: PositiveFloat = Field(0.8, description="a child's length over its parent's (our guess)")
     angle_base: PositiveFloat = Field(

@@ -1,5 +1,6 @@
 """Features of pretrained networks from timm, DINOv2 with registers above all (paper, Tab. S1 and Fig. 8)."""
 
+import re
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -41,6 +42,13 @@ class TimmFeatures(Embedding):
         model = str(data.get("model", MODEL)) if isinstance(data, dict) else ""
         url = f"https://huggingface.co/timm/{model}/resolve/main/model.safetensors"
         return completed(data, {"path": f"data/weights/{model}.safetensors", "urls": [url] if "." in model else []})
+
+    @model_validator(mode="after")
+    def _patches_fit(self):
+        side = re.search(r"patch(\d+)", self.model)
+        if side and int(side[1]) and self.resize % int(side[1]):
+            raise ValueError(f"resize has the value {self.resize}: '{self.model}' needs a multiple of {side[1]}")
+        return self
 
     def network(self) -> Any:
         """The network with its weights, frozen, its positional embeddings resampled to the grid of `resize`."""

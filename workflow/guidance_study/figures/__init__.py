@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
+from guidance_study.config.base import Title
 from guidance_study.config.seams import Kind
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 class Figure(Kind):
     """An entry of `figures:`."""
 
-    title: str = Field(description="one line above the figure")
+    title: Title = Field(description="one line above the figure")
 
     @abstractmethod
     def check(self, at: str, study: "Study") -> None:

@@ -8,6 +8,7 @@ from guidance_study.config.base import PositiveInt
 from guidance_study.figures.panels import Panels, read
 
 if TYPE_CHECKING:
+    import numpy as np
     from matplotlib.figure import Figure as Drawing
 
     from guidance_study.config.study import Study
@@ -41,11 +42,12 @@ class PCAFigure(Panels):
             panel = read(job, name)
             assert panel.evaluator is not None  # `check` refuses such an experiment
             seen = features(panel.evaluator, panel.real)
+            seen = two(seen)
             pca = PCA(2, svd_solver="full").fit(seen)
             real = pca.transform(seen)
             sets = [("training data", real, panel.real_labels)]
             for images, when in ((panel.before, "before"), (panel.after, "after")):
-                points = pca.transform(features(panel.evaluator, images[: self.n]))
+                points = pca.transform(two(features(panel.evaluator, images[: self.n])))
                 sets.append((f"{panel.title},\n{when}", points, panel.labels[: self.n]))
             low, high = real.min(0), real.max(0)
             for axis, (title, points, labels) in zip(row, sets, strict=True):
@@ -73,6 +75,13 @@ class PCAFigure(Panels):
             box = {"boxstyle": "circle,pad=0.15", "facecolor": "white", "edgecolor": CLASS_COLOURS[label % 10]}
             axis.text(x, y, str(label), ha="center", va="center", fontsize=6.5, bbox=box)
         axis.set_title(title)
+
+
+def two(seen: "np.ndarray") -> "np.ndarray":
+    """Features (n, D) of at least two numbers: a second one, 0, beside a single one."""
+    import numpy as np
+
+    return seen if seen.shape[1] > 1 else np.pad(seen, ((0, 0), (0, 1)))
 
 
 def _apart(spots, share: float = 0.09):

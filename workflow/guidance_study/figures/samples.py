@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
     from matplotlib.figure import Figure as Drawing
 
+    from guidance_study.config.study import Study
     from guidance_study.execution.job import Job
 
 
@@ -22,6 +23,19 @@ class SamplesFigure(Panels):
     choose: Literal["first", "most_moved"] = Field(
         "most_moved", description="the first ones by index, or those that the flow moves farthest (our guess)"
     )
+
+    def check(self, at: str, study: "Study") -> None:
+        """Its names exist, and there are enough generations of every class."""
+        super().check(at, study)
+        for name in self.experiments:
+            experiment = study.experiments[name]
+            classes = study.datasets[study.models[experiment.model].dataset].parts().classes
+            there = experiment.evaluation.n * experiment.evaluation.repeats // classes
+            if self.per_class > there:
+                raise ValueError(
+                    f"configuration key '{at}.per_class' has the value {self.per_class}: at most {there}, the"
+                    f" generations of a class that experiment '{name}' has"
+                )
 
     def draw(self, job: "Job") -> "Drawing":
         """The matplotlib figure: a row for each experiment, before on the left, after on the right."""

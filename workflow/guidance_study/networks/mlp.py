@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from guidance_study.config.base import PositiveInt
+from guidance_study.config.base import Depth, PositiveInt
 from guidance_study.networks import ClassifierNetwork
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ class MLP(ClassifierNetwork):
 
     kind: Literal["mlp"]
     width: PositiveInt = Field(128, description="units of a hidden layer, and of the features (our guess)")
-    layers: PositiveInt = Field(2, description="hidden layers (our guess)")
+    layers: Depth = Field(2, description="hidden layers (our guess)")
 
     def build(self, shape: tuple[int, ...], classes: int, noisy: bool) -> "nn.Module":
         from guidance_study.networks.modules.classifiers import MLPClassifier

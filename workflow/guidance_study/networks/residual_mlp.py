@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from guidance_study.config.base import PositiveFloat, PositiveInt
+from guidance_study.config.base import Depth, PositiveFloat, PositiveInt
 from guidance_study.networks import Network
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ class ResidualMLP(Network):
 
     kind: Literal["residual_mlp"]
     width: PositiveInt = Field(256, description="units of a hidden layer (our guess)")
-    blocks: PositiveInt = Field(4, description="residual blocks (our guess)")
+    blocks: Depth = Field(4, description="residual blocks (our guess)")
     fourier: int = Field(0, ge=0, description="random Fourier features of the input; 0: none (our guess)")
     fourier_sigma: PositiveFloat = Field(1.0, description="standard deviation of their frequencies (our guess)")
     zero_init: bool = Field(False, description="start with a last layer of zeros (our guess)")

@@ -1,10 +1,11 @@
 """EDM's network for CIFAR-10 (Song et al. 2021; Karras et al. 2022)."""
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from guidance_study.config.base import PositiveInt
+from guidance_study.config.base import Depth, PositiveInt
 from guidance_study.networks import Network
 from guidance_study.networks.halving import check_halves, unet_operations
 
@@ -19,9 +20,9 @@ class SongUNet(Network):
     kind: Literal["song_unet"]
     model_channels: PositiveInt = Field(128, description="channels at multiple 1 (EDM's)")
     channel_mult: list[PositiveInt] = Field(
-        [2, 2, 2], min_length=1, description="channel multiple of each level (EDM's)"
+        [2, 2, 2], min_length=1, max_length=12, description="channel multiple of each level (EDM's)"
     )
-    num_blocks: PositiveInt = Field(4, description="residual blocks a level (EDM's)")
+    num_blocks: Depth = Field(4, description="residual blocks a level (EDM's)")
     attn_resolutions: list[PositiveInt] = Field([16], description="image sides at which to attend (EDM's)")
     dropout: float = Field(0.13, ge=0, lt=1, description="dropout probability (EDM's for CIFAR-10)")
     augment_dim: Literal[0, 9] = Field(9, description="inputs that tell of augmentations; 0: none (EDM's: 9)")
@@ -41,6 +42,10 @@ class SongUNet(Network):
         check_halves(shape, len(self.channel_mult))
         if shape[1] != shape[2]:
             raise ValueError("a SongUNet needs square images")
+        widths = [self.model_channels, *(multiple * self.model_channels for multiple in self.channel_mult)]
+        for width in {a + b for a, b in pairwise(widths)} | {n * width for width in widths for n in (1, 2)}:
+            if width % min(32, width // 4):
+                raise ValueError(f"it has blocks of {width} channels, which min(32, channels / 4) groups must divide")
 
     def build(self, shape: tuple[int, ...], rows: int) -> "nn.Module":
         from guidance_study.networks.modules.song_unet import SongUNet as Module

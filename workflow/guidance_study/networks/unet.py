@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from guidance_study.config.base import PositiveInt
+from guidance_study.config.base import Depth, PositiveInt
 from guidance_study.networks import Network
 from guidance_study.networks.halving import check_halves, unet_operations
 
@@ -23,14 +23,21 @@ class UNet(Network):
 
     kind: Literal["unet"]
     model_channels: PositiveInt = Field(128, description="channels of the first level (paper)")
-    num_res_blocks: PositiveInt = Field(2, description="residual blocks a level (paper)")
+    num_res_blocks: Depth = Field(2, description="residual blocks a level (paper)")
     attention_resolutions: list[PositiveInt] = Field([], description="downsampling factors at which to attend (paper)")
-    channel_mult: list[PositiveInt] = Field([1, 2], min_length=1, description="channel multiple of each level (paper)")
-    num_heads: PositiveInt = Field(1, description="attention heads where num_head_channels is -1 (paper)")
+    channel_mult: list[PositiveInt] = Field(
+        [1, 2], min_length=1, max_length=12, description="channel multiple of each level (paper)"
+    )
+    num_heads: Depth = Field(1, description="attention heads where num_head_channels is -1 (paper)")
     num_head_channels: Annotated[int, AfterValidator(_heads)] = Field(
         -1, description="channels of a head; -1: use num_heads (paper)"
     )
     dropout: float = Field(0.0, ge=0, lt=1, description="dropout probability (paper: 0.1 on CIFAR-10)")
+    norm_groups: Depth | None = Field(
+        None,
+        description="groups of a normalisation; null: 32, but never fewer than 4 channels a group (guided-diffusion's:"
+        " 32)",
+    )
     use_scale_shift_norm: bool = Field(False, description="FiLM conditioning (guided-diffusion's default)")
 
     @property
@@ -46,6 +53,13 @@ class UNet(Network):
                     f"{channels} channels at a level must divide evenly among num_heads {self.num_heads} or"
                     f" num_head_channels {self.num_head_channels}"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _groups_divide(self):
+        for channels in [self.model_channels, *self.widths] if self.norm_groups else []:
+            if channels % self.norm_groups:
+                raise ValueError(f"norm_groups has the value {self.norm_groups}: it must divide {channels} channels")
         return self
 
     def check(self, shape: tuple[int, ...]) -> None:

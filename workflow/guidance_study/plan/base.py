@@ -25,7 +25,7 @@ def denoiser(plan: "Plan", name: str, seed: int) -> Artefact:
     """A base model: trained, or with weights from outside."""
     model = plan.study.models[name]
     data = plan.facts(model.dataset)
-    dropout = model.class_dropout if model.conditional else None
+    dropout = model.dropout if model.conditional else None
     network = plan.plain("networks", model.network)
     params = {
         "process": plan.plain("processes", model.process),
@@ -51,7 +51,7 @@ def _rows(plan: "Plan", model: Model, classes: int) -> int:
     """Class rows of a network: one more for "no class" where it may be asked for."""
     if not model.conditional:
         return 0
-    return classes + int(plan.study.networks[model.network].null_rows(model.class_dropout))
+    return classes + int(plan.study.networks[model.network].null_rows(model.dropout))
 
 
 def classifier(plan: "Plan", name: str, seed: int) -> Artefact:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
-from guidance_study.config.base import PositiveInt
+from guidance_study.config.base import Steps
 from guidance_study.processes import Denoiser, Process
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class DDPM(Process):
     renamed: ClassVar = {"steps": "timesteps"}
 
     kind: Literal["ddpm"]
-    timesteps: PositiveInt = Field(1000, description="diffusion steps T (our guess: DDPM's own)")
+    timesteps: Steps = Field(1000, description="diffusion steps T (our guess: DDPM's own)")
     beta_start: float = Field(1e-4, gt=0, lt=1, description="first beta (our guess: DDPM's own)")
     beta_end: float = Field(0.02, gt=0, lt=1, description="last beta (our guess: DDPM's own)")
     prediction: Literal["eps", "v"] = Field(

@@ -22,8 +22,8 @@ class EDM(Process):
 
     kind: Literal["edm"]
     sigma_data: PositiveFloat = Field(0.5, description="standard deviation of the data (EDM's)")
-    p_mean: float = Field(-1.2, description="mean of ln(sigma) in training (EDM's)")
-    p_std: PositiveFloat = Field(1.2, description="standard deviation of ln(sigma) in training (EDM's)")
+    p_mean: float = Field(-1.2, ge=-20, le=20, description="mean of ln(sigma) in training (EDM's)")
+    p_std: float = Field(1.2, gt=0, le=10, description="standard deviation of ln(sigma) in training (EDM's)")
     sampler: ClassVar[str] = "heun"
     told: ClassVar[bool] = True
 

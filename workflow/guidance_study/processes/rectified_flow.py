@@ -6,6 +6,9 @@ A velocity field is v(z, s, label): z (N, *shape), s (N,) in [0, 1], label (N,) 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from pydantic import Field
+
+from guidance_study.config.base import PositiveFloat
 from guidance_study.processes import Denoiser, Process
 
 if TYPE_CHECKING:
@@ -16,9 +19,9 @@ Velocity = Denoiser
 TIME_SCALE = 1000.0  # networks take time in [0, 1000], as a DDPM's; s in [0, 1] alone would move their embedding little
 
 
-def velocity(network: Callable[..., "Tensor"], output_scale: float = 1.0) -> Velocity:
+def velocity(network: Callable[..., "Tensor"], output_scale: float = 1.0, time_scale: float = TIME_SCALE) -> Velocity:
     """A network as a velocity field. `output_scale` brings the network's output, near 1, to the targets' size."""
-    return lambda z, s, label: output_scale * network(z, s * TIME_SCALE, label)
+    return lambda z, s, label: output_scale * network(z, s * time_scale, label)
 
 
 def loss(v: Velocity, start: "Tensor", end: "Tensor", label: "Tensor | None", s: "Tensor") -> "Tensor":
@@ -37,6 +40,9 @@ class RectifiedFlow(Process):
     """Rectified flow from noise at s = 0 to data at s = 1 (Liu et al. 2023), the base of the paper's Tab. S1."""
 
     kind: Literal["rectified_flow"]
+    time_scale: PositiveFloat = Field(
+        TIME_SCALE, description="the network sees s times this; of torchcfm's weights 1 (our guess)"
+    )
     sampler: ClassVar[str] = "dopri5"
 
     def times(self, draw: "np.random.Generator", batch: int) -> "np.ndarray":
@@ -49,7 +55,7 @@ class RectifiedFlow(Process):
 
     def denoiser(self, network: Callable[..., "Tensor"]) -> Velocity:
         """The network as v(z, s, label); Eq. (8) mixes velocities as it mixes eps: they are linear in it."""
-        return velocity(network)
+        return velocity(network, time_scale=self.time_scale)
 
     def loss(self, v: Velocity, x0: "Tensor", label: "Tensor | None", s: "Tensor", noise: "Tensor") -> "Tensor":
         """The mean of |v(z_s, s, c) - (x_0 - n)|^2 with z_s = (1 - s) n + s x_0; a scalar."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
+from guidance_study.config.base import Title
 from guidance_study.config.seams import Kind
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 class Table(Kind):
     """An entry of `tables:`."""
 
-    title: str = Field(description="one line above the table")
+    title: Title = Field(description="one line above the table")
 
     @abstractmethod
     def check(self, at: str, study: "Study") -> None:

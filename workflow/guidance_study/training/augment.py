@@ -35,9 +35,12 @@ def told(a: Tensor) -> Tensor:
 
 
 def apply(images: Tensor, a: Tensor) -> Tensor:
-    """The images (N, C, H, W) after mirror, scale, rotation, stretch and shift, in this order; the same shape."""
-    moved = _rotation(a[:, 4]) @ _scaling(SCALE ** a[:, 5], SCALE ** -a[:, 5]) @ _rotation(-a[:, 4])
-    moved = moved @ _rotation(a[:, 3]) @ _scaling(SCALE ** a[:, 2], SCALE ** a[:, 2])
+    """The images (N, C, H, W) after mirror, scale, rotation, stretch and shift, in this order; the same shape.
+
+    As in EDM's release, positive angles turn an image counter-clockwise as it is seen: y points down here.
+    """
+    moved = _rotation(-a[:, 4]) @ _scaling(SCALE ** a[:, 5], SCALE ** -a[:, 5]) @ _rotation(a[:, 4])
+    moved = moved @ _rotation(-a[:, 3]) @ _scaling(SCALE ** a[:, 2], SCALE ** a[:, 2])
     moved = moved @ _scaling(1 - 2 * a[:, 0], 1 - 2 * a[:, 1])  # content goes to moved @ (x, y) + shift
     shift = 2 * SHIFT * a[:, 6:8, None]  # grid_sample's image is 2 wide
     back = torch.linalg.inv(moved)

@@ -19,17 +19,17 @@ from torch.nn import functional as F
 Module = TypeVar("Module", bound=nn.Module)
 
 
-class GroupNorm32(Float32GroupNorm):
-    """gcd(32, channels) groups: 32 in every network of the paper.
+def norm(channels: int, groups: int | None) -> Float32GroupNorm:
+    """A normalisation over groups of channels: so many, or gcd(32, channels), 32 in every network of the paper.
 
     Groups of one single channel would subtract exactly the per-channel shift by which a residual block learns
-    its time and class, so networks narrow enough to get them (32 channels and fewer) take groups of four
-    channels. That changes no parameter's shape.
+    its time and class, so where nothing is said networks narrow enough to get them (32 channels and fewer) take
+    groups of four channels. That changes no parameter's shape, and what a trained network computes.
     """
-
-    def __init__(self, channels: int):
+    if groups is None:
         groups = math.gcd(32, channels)
-        super().__init__(math.gcd(channels, max(1, channels // 4)) if groups == channels else groups, channels)
+        groups = math.gcd(channels, max(1, channels // 4)) if groups == channels else groups
+    return Float32GroupNorm(groups, channels)
 
 
 def zeroed(module: Module) -> Module:
@@ -68,14 +68,16 @@ class ResBlock(nn.Module):
     returns skip(x) + conv(dropout(silu(norm(h)))), the last convolution zero at the start.
     """
 
-    def __init__(self, channels: int, out_channels: int, embedding: int, dropout: float, scale_shift: bool):
+    def __init__(
+        self, channels: int, out_channels: int, embedding: int, dropout: float, scale_shift: bool, groups: int | None
+    ):
         super().__init__()
         self.scale_shift = scale_shift
-        self.in_layers = nn.Sequential(GroupNorm32(channels), nn.SiLU(), Conv3x3(channels, out_channels))
+        self.in_layers = nn.Sequential(norm(channels, groups), nn.SiLU(), Conv3x3(channels, out_channels))
         width = 2 * out_channels if scale_shift else out_channels
         self.emb_layers = nn.Sequential(nn.SiLU(), nn.Linear(embedding, width))
         self.out_layers = nn.Sequential(
-            GroupNorm32(out_channels),
+            norm(out_channels, groups),
             nn.SiLU(),
             nn.Dropout(dropout),
             zeroed(Conv3x3(out_channels, out_channels)),
@@ -86,12 +88,12 @@ class ResBlock(nn.Module):
     def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
         h = self.in_layers(x)
         condition = self.emb_layers(embedding).to(h.dtype)[:, :, None, None]
-        norm, silu, dropout, conv = self.out_layers
+        norm_, silu, dropout, conv = self.out_layers
         if self.scale_shift:
             scale, shift = condition.chunk(2, dim=1)
-            h = norm(h) * (1 + scale) + shift
+            h = norm_(h) * (1 + scale) + shift
         else:
-            h = norm(h + condition)
+            h = norm_(h + condition)
         return self.skip_connection(x) + conv(dropout(silu(h)))
 
 
@@ -103,10 +105,10 @@ class AttentionBlock(nn.Module):
     order, which the released weights and their descendants use).
     """
 
-    def __init__(self, channels: int, num_heads: int, num_head_channels: int):
+    def __init__(self, channels: int, num_heads: int, num_head_channels: int, groups: int | None = None):
         super().__init__()
         self.heads = num_heads if num_head_channels == -1 else channels // num_head_channels
-        self.norm = GroupNorm32(channels)
+        self.norm = norm(channels, groups)
         self.qkv = nn.Conv1d(channels, 3 * channels, 1)
         self.proj_out = zeroed(nn.Conv1d(channels, channels, 1))
 
@@ -152,6 +154,7 @@ class UNetModel(nn.Module):
         num_heads: int,
         num_head_channels: int,
         dropout: float,
+        norm_groups: int | None,
         use_scale_shift_norm: bool,
     ):
         super().__init__()
@@ -164,10 +167,10 @@ class UNetModel(nn.Module):
             self.label_emb = nn.Embedding(rows, embedding)
 
         def residual(channels: int, out_channels: int) -> ResBlock:
-            return ResBlock(channels, out_channels, embedding, dropout, use_scale_shift_norm)
+            return ResBlock(channels, out_channels, embedding, dropout, use_scale_shift_norm, norm_groups)
 
         def attention(channels: int) -> AttentionBlock:
-            return AttentionBlock(channels, num_heads, num_head_channels)
+            return AttentionBlock(channels, num_heads, num_head_channels, norm_groups)
 
         widths = [int(mult * model_channels) for mult in channel_mult]
         channels = widths[0]
@@ -197,7 +200,9 @@ class UNetModel(nn.Module):
                 if level and block == num_res_blocks:
                     layers.append(Upsample(channels))
                 self.output_blocks.append(TimestepEmbedSequential(*layers))
-        self.out = nn.Sequential(GroupNorm32(channels), nn.SiLU(), zeroed(nn.Conv2d(channels, shape[0], 3, padding=1)))
+        self.out = nn.Sequential(
+            norm(channels, norm_groups), nn.SiLU(), zeroed(nn.Conv2d(channels, shape[0], 3, padding=1))
+        )
 
     def forward(self, x: Tensor, time: Tensor, label: Tensor | None) -> Tensor:
         check_label(label, self.rows)

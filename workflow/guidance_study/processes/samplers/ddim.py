@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
-from guidance_study.config.base import PositiveInt
+from guidance_study.config.base import Steps
 from guidance_study.processes.ddpm import DDPM
 from guidance_study.processes.samplers import Guided, Sampler, Step
 
@@ -23,7 +23,7 @@ class DDIM(Sampler):
     renamed: ClassVar = {"clip": "clip_x0"}
 
     kind: Literal["ddim"]
-    steps: PositiveInt = Field(50, description="sampling steps, one guided evaluation each (our guess)")
+    steps: Steps = Field(50, description="sampling steps, one guided evaluation each (our guess)")
     clip_x0: bool = Field(False, description="clip the predicted x_0 to [-1, 1] at every step (our guess)")
     fits: ClassVar = (DDPM,)
 

@@ -3,9 +3,9 @@
 from itertools import pairwise
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from guidance_study.config.base import PositiveFloat, PositiveInt
+from guidance_study.config.base import PositiveFloat, Steps
 from guidance_study.processes.edm import EDM
 from guidance_study.processes.samplers import Guided, Sampler, Step
 
@@ -19,11 +19,17 @@ class Heun(Sampler):
     """How EDM is sampled: Heun's method on the deterministic ODE (Karras et al. 2022, Alg. 1 and Eq. 5)."""
 
     kind: Literal["heun"]
-    steps: PositiveInt = Field(18, description="noise levels; 2 steps - 1 evaluations (EDM's for CIFAR-10)")
+    steps: Steps = Field(18, description="noise levels; 2 steps - 1 evaluations (EDM's for CIFAR-10)")
     sigma_min: PositiveFloat = Field(0.002, description="lowest noise level above 0 (EDM's)")
     sigma_max: PositiveFloat = Field(80.0, description="highest noise level (EDM's)")
-    rho: PositiveFloat = Field(7.0, description="how noise levels crowd towards the low end (EDM's)")
+    rho: float = Field(7.0, ge=0.1, le=100, description="how noise levels crowd towards the low end (EDM's)")
     fits: ClassVar = (EDM,)
+
+    @model_validator(mode="after")
+    def _falls(self):
+        if self.sigma_min >= self.sigma_max:
+            raise ValueError(f"sigma_min has the value {self.sigma_min}: it must be below sigma_max, {self.sigma_max}")
+        return self
 
     def evaluations(self) -> int:
         """Two a step, but for the last one."""

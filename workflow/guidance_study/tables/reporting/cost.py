@@ -38,6 +38,8 @@ def notes(content: dict) -> list[str]:
     return [
         f"Measured on: {content['device']}; the second of two runs of each batch. Peak memory is the whole process's,"
         f" on a GPU of its tensors; the postprocessing network alone takes {content['loaded_mib']:.0f} MiB.",
+        "NFE of postprocessing: Dopri5 with the error of each sample within the tolerances; over a whole batch at once,"
+        " as torchdiffeq takes it, fewer evaluations pass.",
         "Jobs beside it on the same machine slow it down: make this table alone (snakemake --cores 1) to quote it.",
         "The paper gives no batch size (Sec. D.2: 1.6 GB more memory and 4.5 s more for each image).",
     ]
