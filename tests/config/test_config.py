@@ -4,6 +4,7 @@ import json
 
 import pytest
 from conftest import TOP
+from guidance_study.config import seams
 from guidance_study.config.loading import ConfigError, load, merge, parse, read
 from guidance_study.config.schema import overlay_text, reference_text, schema_text
 
@@ -88,6 +89,28 @@ MISTAKES = {
     "an old key of a sampler": ({"experiments": {"digits_cfg": {"sampler": {"clip": True}}}}, ["experiments.digits_cfg.sampler.clip", "clip_x0"]),
     "an old section": ({"paths": {}}, ["'paths'", "trajectories"]),
     "a name that is no name": ({"seeds": [0], "networks": {"My Net": {"kind": "residual_mlp"}}}, ["networks.My Net", "lower-case"]),
+    "a title of two lines": ({"tables": {"table_1": {"title": "a\n\\input{b}"}}}, ["tables.table_1.title", "one line"]),
+    "a path with a zero byte": ({"datasets": {"mine": {"kind": "image_folder", "root": "a\0b", "size": 8, "classes": 2}}}, ["datasets.mine.root", "control characters"]),
+    "a subnormal number": ({"models": {"digits_conditional": {"training": {"lr": 1.0e-320}}}}, ["models.digits_conditional.training.lr", "1e-320", "between 1e-12 and 1e+12"]),
+    "a number whose square is none": ({"datasets": {"gauss_far": {"separation": 1.0e200}}}, ["datasets.gauss_far.separation", "1e+200"]),
+    "a size of 1e12": ({"models": {"digits_conditional": {"training": {"batch_size": 10**12}}}}, ["models.digits_conditional.training.batch_size", "1000000000000"]),
+    "a count beyond all counting": ({"seeds": [10**5000]}, ["seeds", "cannot be written out"]),
+    "a network that no machine holds": ({"networks": {"mlp": {"width": 10**9}}}, ["models.digits_conditional.network", "operations"]),
+    "a name of 300 letters": ({"networks": {"a" * 300: {"kind": "residual_mlp"}}}, ["networks.aaa", "60"]),
+    "an embedding called evaluator": ({"embeddings": {"evaluator": {"kind": "pixels"}}}, ["'evaluator'", "'embeddings'", "taken"]),
+    "an embedding called none": ({"embeddings": {"none": {"kind": "pixels"}}}, ["'none'", "taken"]),
+    "a judge called none": ({"classifiers": {"none": {"dataset": "digits", "network": {"kind": "linear"}, "training": {"steps": 9, "batch_size": 9, "lr": 0.1}}}}, ["'none'", "taken"]),
+    "a table called shard": ({"tables": {"shard": {"kind": "images", "title": "x", "experiments": ["digits_cfg"]}}}, ["'shard'", "taken", "another"]),
+    "a fractal that overflows": ({"datasets": {"fractal_a": {"weight_factor": 1.0e12, "length_factor": 1.0e12, "angle_base": 1.0e12, "splits": 10, "along": 1.0e-12}}}, ["datasets.fractal_a", "not finite"]),
+    "groups that do not divide a SongUNet": ({"networks": {"edm": {"kind": "song_unet", "model_channels": 140}}, "models": {"digits_conditional": {"network": "edm"}}}, ["models.digits_conditional.network", "channels", "groups"]),
+    "a patch that does not divide": ({"embeddings": {"vit": {"kind": "timm", "pool": "cls", "resize": 161}}}, ["embeddings.vit", "161", "multiple of 14"]),
+    "more generations than there are": ({"figures": {"fig_digits_samples": {"per_class": 10**6}}}, ["figures.fig_digits_samples.per_class", "at most 450", "digits_cfg"]),
+    "a class with one image": ({"experiments": {"digits_cfg": {"evaluation": {"n": 15, "per_class": True}}}}, ["experiments.digits_cfg.evaluation.per_class", "1 images", "needs 2"]),
+    "guidance that outside weights may not know": ({"models": {"digits_conditional": {"training": None, "class_dropout": None, "weights": {"path": "w.safetensors", "sha256": "0" * 64}}}}, ["experiments.digits_cfg.guidance.kind", "'digits_conditional'", "class_dropout"]),
+    "outside weights of unknown groups": ({"networks": {"unet": {"norm_groups": None}}, "models": {"digits_unconditional": {"network": "unet", "training": None, "weights": {"path": "w.safetensors", "sha256": "0" * 64}}}}, ["networks.unet.norm_groups", "digits_unconditional", "32"]),
+    "a control without a selector": ({"experiments": {"digits_cfg": {"arms": [{"space": "features", "postprocessor": "digits", "half": "low"}]}}, "tables": {"table_digits": {"arms": None}, "table_digits_quality": {"arms": None}}}, ["experiments.digits_cfg.selector", "None", "margins"]),
+    "a judge who is the evaluator": ({"experiments": {"digits_cfg": {"judges": ["digits_evaluator"]}}}, ["experiments.digits_cfg.judges[0]", "network of"]),
+    "pairs of too many neighbours": ({"experiments": {"fractal_c_cfg": {"arms": [{"space": "points", "k": 10001, "postprocessor": "fractal", "targets": "near_boundary"}]}}}, ["experiments.fractal_c_cfg.arms[0].k", "at most 10000", "pairs"]),
 }  # fmt: skip
 
 
@@ -116,12 +139,42 @@ def test_the_same_name_twice_in_a_file(tmp_path):
         read(path)
 
 
-@pytest.mark.parametrize(("text", "part"), [("a: [1", "not valid YAML"), ("- 1", "must hold a mapping")])
-def test_files_that_are_no_configuration(tmp_path, text, part):
+def test_heuns_noise_levels_fall():
+    with pytest.raises(ValueError, match="sigma_min has the value 9.0: it must be below sigma_max, 1.0"):
+        seams.parse("processes.samplers", {"kind": "heun", "sigma_min": 9.0, "sigma_max": 1.0})
+
+
+FILES = {
+    "a list that does not end": (b"a: [1", "not valid YAML"),
+    "a list": (b"- 1", "must hold a mapping"),
+    "nothing": (b"", "must hold a mapping"),
+    "Latin-1": ("a: é".encode("latin-1"), "is not UTF-8: byte"),
+    "UTF-16": ("a: 1".encode("utf-16"), "must hold a mapping|not valid YAML|not UTF-8|holds a value that is none"),
+    "a date that is none": (b"a: 2025-13-45", "holds a value that is none: month must be in 1..12"),
+    "a number of 5000 digits": (b"a: " + b"9" * 5000, "holds a value that is none"),
+    "3000 brackets": (b"a: " + b"[" * 3000 + b"]" * 3000, "nested too deeply"),
+    "a laugh of a billion": (
+        b"a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
+        + b"".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]\n".encode() for i in range(1, 12)),
+        "more than 200000 values",
+    ),
+    "itself": (b"a: &a\n  b: *a\n", "more than 200000 values|holds a value|not valid YAML"),
+    "a list as a key": (b"[1, 2]: 3", "holds a value that is none|not valid YAML"),
+    "a tag of Python": (b"a: !!python/object/apply:os.mkdir [ran]", "not valid YAML"),
+}
+
+
+@pytest.mark.parametrize("what", FILES)
+def test_files_that_are_no_configuration(tmp_path, monkeypatch, what):
+    content, part = FILES[what]
+    monkeypatch.chdir(tmp_path)
     path = tmp_path / "c.yaml"
-    path.write_text(text)
-    with pytest.raises(ConfigError, match=part):
+    path.write_bytes(content)
+    with pytest.raises(ConfigError, match=part) as caught:
         read(path)
+    assert "\n" not in str(caught.value)
+    assert "c.yaml'" in str(caught.value)
+    assert not (tmp_path / "ran").exists()
 
 
 def test_missing_file(tmp_path):

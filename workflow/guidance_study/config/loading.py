@@ -167,7 +167,8 @@ def _locate(loc: tuple[int | str, ...], data: Any) -> tuple[str, Any]:
 
 
 def _short(value: Any) -> str:
-    if isinstance(value, int) and abs(value) > 10**60:  # Python refuses to write out the largest
-        return "a whole number of more than 60 digits"
-    text = repr(value)
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # Python writes out no number of thousands of digits
+        return "that cannot be written out"
     return text if len(text) <= 60 else text[:57] + "..."

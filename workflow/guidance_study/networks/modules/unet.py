@@ -6,7 +6,6 @@ those of the many works that build on it, load by name.
 
 from __future__ import annotations
 
-import math
 from typing import TypeVar
 
 import torch
@@ -20,15 +19,13 @@ Module = TypeVar("Module", bound=nn.Module)
 
 
 def norm(channels: int, groups: int | None) -> Float32GroupNorm:
-    """A normalisation over groups of channels: so many, or gcd(32, channels), 32 in every network of the paper.
+    """A normalisation over groups of channels: so many, or the most up to 32 that have at least four channels each.
 
     Groups of one single channel would subtract exactly the per-channel shift by which a residual block learns
-    its time and class, so where nothing is said networks narrow enough to get them (32 channels and fewer) take
-    groups of four channels. That changes no parameter's shape, and what a trained network computes.
+    its time and class. The number changes no parameter's shape, and what a trained network computes.
     """
     if groups is None:
-        groups = math.gcd(32, channels)
-        groups = math.gcd(channels, max(1, channels // 4)) if groups == channels else groups
+        groups = max(n for n in range(1, 33) if channels % n == 0 and channels >= min(4, channels) * n)
     return Float32GroupNorm(groups, channels)
 
 
