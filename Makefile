@@ -8,7 +8,7 @@ HARDWARE := $(shell nvidia-smi -L >/dev/null 2>&1 && echo cuda || echo cpu)
 INSTALLED := $(VENV)/installed-$(HARDWARE)
 WORKERS := --numprocesses auto --dist loadfile  # tests of a file share what is costly
 
-.PHONY: all test test-quick test-isa lint bench environment help
+.PHONY: all test test-quick test-isa fuzz lint bench environment help
 
 all: $(INSTALLED)  ## the environment, then the whole embedded study: tables and figures in results/
 	$(BIN)/snakemake --cores all
@@ -25,6 +25,11 @@ test-isa: $(INSTALLED)  ## the numeric tests once with each library's instructio
 
 test-quick: $(INSTALLED)  ## all tests but the end-to-end runs, once
 	$(BIN)/pytest $(WORKERS) -m "not slow"
+
+MINUTES ?= 30
+
+fuzz: $(INSTALLED)  ## tries at random for MINUTES=30: configurations, whole small runs, damaged stores
+	GUIDANCE_STUDY_FUZZ_MINUTES=$(MINUTES) $(BIN)/pytest -m fuzz
 
 lint: $(INSTALLED)  ## ruff, the order of rooms, types, snakefmt, snakemake --lint
 	$(BIN)/ruff check .

@@ -7,11 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-import hypothesis
 import pytest
 
 TOP = Path(__file__).resolve().parents[1]
 
+import fuzz  # noqa: E402 - how many tries hypothesis makes
 from guidance_study.config.loading import merge, parse, read  # noqa: E402
 from guidance_study.execution import blas  # noqa: E402
 
@@ -19,14 +19,6 @@ blas.set_core()  # before any test imports numpy
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # a core for each worker
 os.environ["GUIDANCE_STUDY_GPU_LOCK"] = "False"  # or a test would wait for this process's own GPU
-
-# A few tries, the same ones every time; `make fuzz` sets how many minutes, and then they are new ones each time.
-FUZZ_MINUTES = float(os.environ.get("GUIDANCE_STUDY_FUZZ_MINUTES", "0"))
-hypothesis.settings.register_profile(
-    "everyday", max_examples=40, derandomize=True, deadline=None, database=None, print_blob=True,
-    suppress_health_check=list(hypothesis.HealthCheck),
-)  # fmt: skip
-hypothesis.settings.load_profile("everyday")
 
 TINY = {
     "models": {
@@ -81,6 +73,14 @@ TINY_POINTS = {
     },
     "all": SYNTHETIC,
 }  # fmt: skip
+
+
+def pytest_terminal_summary(terminalreporter):
+    """What came of tries at random, where they were asked for."""
+    if fuzz.MINUTES:
+        terminalreporter.section("tries")
+        for line in fuzz.told():
+            terminalreporter.write_line(line)
 
 
 @pytest.fixture

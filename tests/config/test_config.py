@@ -140,7 +140,7 @@ def test_the_same_name_twice_in_a_file(tmp_path):
 
 
 def test_heuns_noise_levels_fall():
-    with pytest.raises(ValueError, match="sigma_min has the value 9.0: it must be below sigma_max, 1.0"):
+    with pytest.raises(ValueError, match="sigma_min has the value 9"):
         seams.parse("processes.samplers", {"kind": "heun", "sigma_min": 9.0, "sigma_max": 1.0})
 
 
