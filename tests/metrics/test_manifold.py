@@ -98,7 +98,7 @@ def test_near_copies_finds_the_planted_ones():
     fake[20:30] = bank[:10] + 1e-3 * rng.standard_normal((10, 32)).astype(np.float32)
     assert near_copies(fake, bank, copy_threshold(bank)) == pytest.approx(0.30, abs=0.03)
     assert near_copies(fake, bank, 0.1) == 0.30
-    assert near_copies(fake, bank, 0.0) == 0  # closer than: the threshold itself does not count
+    assert near_copies(fake, bank, 0.0) == 0.20  # exact copies alone
     with pytest.raises(ValueError, match="no fake rows"):
         near_copies(fake[:0], bank, 1.0)
 
@@ -109,5 +109,8 @@ def test_copy_threshold_is_a_quantile_of_leave_one_out_distances():
     for quantile in (0.0, 0.25, 1.0):
         assert copy_threshold(bank, quantile) == pytest.approx(np.quantile(nearest, quantile))
     assert copy_threshold(np.zeros((9, 2))) == 0
+    doubled = np.concatenate([bank, bank[:3]])  # a quarter of the bank is there twice, and changes nothing
+    assert copy_threshold(doubled, 0.25) == copy_threshold(bank, 0.25)
+    assert near_copies(doubled, doubled, copy_threshold(doubled)) == 1  # retrieval
     with pytest.raises(ValueError, match=r"quantile = 1\.5"):
         copy_threshold(bank, 1.5)

@@ -109,7 +109,7 @@ def test_every_format_carries_title_numbers_and_notes():
     source = Input(None, {"params": {"metrics": RECIPES}})
     job = Job(params() | {"sources": [{"role": "e"}]}, {"e": source}, None, None)
     below = notes(measured(), contents, job)
-    text = render(pivot(summarise(measured(), spec()), params()), "T", below)
+    text = render(pivot(summarise(measured(), spec()), params()), "table_t", "T", below)
     assert set(text) == {".md", ".html", ".tex"}
     for suffix, document in text.items():
         assert "26.00" in document, suffix

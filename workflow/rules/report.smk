@@ -23,6 +23,7 @@ rule table:
     params:
         recipe=table.recipe,
         about=table.about,
+        caption=table.caption,
     message:
         book.message
     script:
@@ -49,6 +50,7 @@ rule figure:
     params:
         recipe=figure.recipe,
         about=figure.about,
+        caption=figure.caption,
     message:
         book.message
     script:

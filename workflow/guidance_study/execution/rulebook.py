@@ -26,6 +26,7 @@ from guidance_study.store.publishing import publish_all
 from guidance_study.store.stale import problems, set_aside
 from guidance_study.support.errors import StudyError
 from guidance_study.support.settings import SETTINGS
+from guidance_study.support.text import as_rst
 
 REPEATS = SETTINGS + "REPEATS"  # the environment's sign of a run that repeats another
 
@@ -186,6 +187,10 @@ class StageRule:
             if made.stage not in self.named:
                 raise StudyError(f"rule '{self.stage}' has no input '{made.stage}', which '{artefact.address}' needs")
         return artefact.recipe
+
+    def caption(self, wildcards: Any, output: Any) -> str:
+        """A table's or figure's title as Snakemake's report takes it."""
+        return as_rst(self.artefact(wildcards).params["spec"]["title"])
 
     def about(self, wildcards: Any, output: Any) -> str:
         """Params function: what a job makes, in a person's words. What takes `output` is no reason to run again."""

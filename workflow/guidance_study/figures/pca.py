@@ -6,6 +6,7 @@ from pydantic import Field
 
 from guidance_study.config.base import PositiveInt
 from guidance_study.figures.panels import Panels, read
+from guidance_study.support.text import as_plot
 
 if TYPE_CHECKING:
     import numpy as np
@@ -59,7 +60,7 @@ class PCAFigure(Panels):
             for axis in row:
                 axis.set_xlabel(f"component 1 ({share[0]:.0f} %)")
         about = f"grey: training data; numbers: median of each class's training data; flow: {self.arm}"
-        drawn.suptitle(f"{self.title}\n({about})")
+        drawn.suptitle(f"{as_plot(self.title)}\n({about})")
         return drawn
 
     def _scatter(self, axis, title, points, labels, real, real_labels) -> None:

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from guidance_study.config.base import PositiveInt
 from guidance_study.figures.panels import Panels, read
+from guidance_study.support.text import as_plot
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,7 +53,7 @@ class SamplesFigure(Panels):
         which = "that the flow moves farthest" if self.choose == "most_moved" else "first by index"
         about = f"of each class those {which}, by {self.arm}"
         about += "\nred frame: the evaluator sees another class" if judged else ""
-        drawn.suptitle(f"{self.title}\n{about}")
+        drawn.suptitle(f"{as_plot(self.title)}\n{about}")
         return drawn
 
     def _chosen(self, panel):

@@ -15,15 +15,18 @@ if TYPE_CHECKING:
 
 
 class NearCopies(Metric):
-    """Images closer to a training image, in pixels, than a share of the training images are to another."""
+    """Images closer to a training image, in pixels, than a share of the training images are to another one.
+
+    Training images that are equal are one, and an image that equals one is always a copy.
+    """
 
     kind: Literal["near_copies"]
     copy_quantile: float = 0.01
     of = ("images",)
     columns = (Column("near_copies", "near copies"),)
     meaning = (
-        "Near copies: generations closer to a training image, in pixels, than all but the closest share"
-        " {copy_quantile:g} of the training images are to another; retrieval's are copies by construction."
+        "Near copies: generations that are a training image or closer to one, in pixels, than all but the closest"
+        " share {copy_quantile:g} of different training images are to another; retrieval's are copies by construction."
     )
 
     def measure(self, one: Images, real: RealImages) -> Iterator[Row]:
@@ -37,7 +40,7 @@ class NearCopies(Metric):
 
 
 def near_copies(fake: np.ndarray, bank: np.ndarray, threshold: float) -> float:
-    """The share, 0 to 1, of fakes (M, D) whose nearest row of the bank (N, D) is closer than the threshold.
+    """The share, 0 to 1, of fakes (M, D) whose nearest row of the bank (N, D) is closer than the threshold, or equal.
 
     Features or pixels; the threshold is a Euclidean distance in their unit, see `copy_threshold`.
     ValueError: no fakes; otherwise as `search`.
@@ -46,17 +49,18 @@ def near_copies(fake: np.ndarray, bank: np.ndarray, threshold: float) -> float:
 
     if not len(fake):
         raise ValueError("There are no fake rows to take a share of.")
-    return float((search(fake, bank, 1).distance[:, 0] < threshold).mean())
+    nearest = search(fake, bank, 1).distance[:, 0]
+    return float(((nearest < threshold) | (nearest == 0)).mean())
 
 
 def copy_threshold(bank: np.ndarray, quantile: float = 0.01) -> float:
-    """A distance that only the share `quantile` of the bank's rows (N, D) have to their nearest other row.
+    """A distance that only the share `quantile` of the bank's different rows (N, D) have to their nearest other one.
 
-    It is 0, and nothing is a near copy, when more of the bank than that is duplicated exactly.
-    ValueError: fewer than 2 rows, a quantile outside 0 to 1; otherwise as `search`.
+    0 where all are equal. ValueError: a quantile outside 0 to 1; otherwise as `search`.
     """
     import numpy as np
 
     if not 0 <= quantile <= 1:
         raise ValueError(f"quantile = {quantile}, but a quantile is 0 to 1.")
-    return float(np.quantile(radius(bank, 1), quantile))
+    different = np.unique(np.asarray(bank), axis=0)
+    return float(np.quantile(radius(different, 1), quantile)) if len(different) > 1 else 0.0

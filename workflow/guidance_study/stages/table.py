@@ -10,5 +10,5 @@ def make(job: Job) -> None:
     spec = seams.parse("tables", job.params["spec"])
     numbers, table, notes = spec.make(job)
     numbers.to_csv(job.out / "table.csv", index=False, float_format="%.6g", lineterminator="\n")
-    for suffix, text in render(table, spec.title, notes).items():
+    for suffix, text in render(table, job.params["name"], spec.title, notes).items():
         (job.out / f"table{suffix}").write_text(text, encoding="utf-8")

@@ -15,6 +15,8 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
+from guidance_study.support.text import as_plot
+
 # Okabe & Ito's eight colours and two more of their own lightness; classes also carry their number.
 CLASS_COLOURS = (
     "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#8C6D1F", "#000000", "#7F3C8D", "#7A9A01",
@@ -41,6 +43,7 @@ def figure(
 
 def heading(drawn: Figure, title: str, about: str) -> None:
     """A title above a figure and, smaller and wrapped below it, what the marks mean."""
+    title, about = as_plot(title), as_plot(about)
     width = int(drawn.get_figwidth() * 17)
     drawn.suptitle(
         "\n".join(textwrap.wrap(title, int(width * 0.8))) + "\n" + "\n".join(textwrap.wrap(about, width)), fontsize=8

@@ -112,8 +112,8 @@ def notes(rows: pd.DataFrame, contents: list[dict], job: Job) -> list[str]:
         f" training and {real['held_out']} held-out real images;"
         f" training seed{plural} {', '.join(map(str, seeds))}{spread}.",
         *_spaces(rows, spec, settings),
-        f"First row: the {real['held_out']} held-out real images in the generations' place, for orientation; being"
-        " fewer, they stand farther than as many as a repeat's would.",
+        f"First row: the {real['held_out']} held-out real images in the generations' place, for orientation"
+        + ("; being fewer, they stand farther than as many as a repeat's would." if real["held_out"] < size else "."),
     ]
     if spec["controls"] and (rows["state"] == "retrieval").any():
         sentences.append(

@@ -18,6 +18,7 @@ from guidance_study.tables.reporting.points import Claim
 from guidance_study.tables.reporting.render import number
 
 COLUMNS = columns("trajectories")
+ROUNDING = 1e-9  # a distance below it is one of rounding
 
 
 def read(job: Job, source: dict) -> Travelled:
@@ -173,11 +174,16 @@ def gap_lines(rows: pd.DataFrame) -> list[dict]:
         for data in part["data"].unique():
             rms, whole = mean.loc[(pair, data, "rms")], mean.loc[(rows["pair"].iloc[0], data, "rms")]
             line[(data, "RMS")] = small(rms["mean"], rms["std"])
-            line[(data, "of first")] = f"{rms['mean'] / whole['mean']:.0%}"
+            line[(data, "of first")] = share(rms["mean"], whole["mean"])
             apart = mean.loc[(pair, data, "wasserstein")]
             line[(data, "W1")] = small(apart["mean"], apart["std"])
         found.append(line)
     return found
+
+
+def share(part: float, whole: float) -> str:
+    """A part of a whole in percent; "-" where the whole is rounding error."""
+    return f"{part / whole:.0%}" if abs(whole) > ROUNDING else "-"
 
 
 def small(mean: float, spread: float) -> str:
