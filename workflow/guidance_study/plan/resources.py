@@ -68,7 +68,7 @@ def operations(artefact: Artefact) -> float:
         return float(rows(artefact)) * ADAPTIVE * max(forward(inputs[role]) for role in params["flows"])
     if artefact.stage == "features":
         return rows(artefact) * PRETRAINED
-    if artefact.stage in ("neighbours", "measures"):
+    if artefact.stage in ("neighbours", "measures") and "samples" in inputs:
         samples, pairs = inputs["samples"], 2.0 * rows(inputs["samples"]) * rows(inputs["dataset"])
         if artefact.stage == "neighbours":
             return pairs * width(params["embedding"], samples)
