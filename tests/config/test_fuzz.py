@@ -24,6 +24,9 @@ ODD = [
 ]  # fmt: skip
 
 
+CHANGES = ["odd", "scale", "scale", "scale", "swap", "delete", "rename", "double"]
+
+
 def paths(tree, here=()):
     """The ways to every value of a configuration."""
     children = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()

@@ -1,7 +1,7 @@
 """Generated images at one scale, in repeats: before, after each arm, and the retrieval controls; real images."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, cached_property, partial
 
 import numpy as np
@@ -118,10 +118,15 @@ class RealImages(Real):
         self.images = {part: read_array(folder / f"{part}.npy", mmap_mode="r") for part in PARTS}
         self.labels = {part: read_array(folder / f"{part}_labels.npy") for part in PARTS}
 
+    @property
+    def judges(self) -> list[Judge]:
+        """The classifiers among the spaces."""
+        return [space for space in self.spaces if isinstance(space, Judge)]
+
     @cached_property
     def spaces(self) -> list[Seen]:
         inputs, known = self._job.inputs, (self.images, self.labels)
-        judges = [Judge(EVALUATOR, inputs[EVALUATOR], *known)] if EVALUATOR in inputs else []
+        judges: list[Seen] = [Judge(EVALUATOR, inputs[EVALUATOR], *known)] if EVALUATOR in inputs else []
         judges += [Judge(name, inputs[f"judge/{name}"], *known) for name in self._job.params["judges"]]
         return judges + [Pretrained(self._job, name, self.labels) for name in self._job.params["spaces"]]
 
@@ -138,6 +143,19 @@ class Images:
     see: Callable[[], dict[str, np.ndarray]]
     references: tuple[str, ...] = PARTS
     before: "Images | None" = None
+    part_of: "tuple[Images, slice] | None" = None
+    _margins: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def margin(self, judge: Judge) -> np.ndarray:
+        """First-order distance (n,) of each image to the boundary of its class, by a judge."""
+        if self.part_of is not None:
+            whole, rows = self.part_of
+            return whole.margin(judge)[rows]
+        if judge.name not in self._margins:
+            from guidance_study.networks.models.margins import first_order
+
+            self._margins[judge.name] = first_order(judge.network, self.images, self.labels)
+        return self._margins[judge.name]
 
     @cached_property
     def features(self) -> dict[str, np.ndarray]:
@@ -217,7 +235,7 @@ class Sets:
         see = lambda: {name: features[rows] for name, features in whole.features.items()}  # noqa: E731
         earlier = whole.before
         before = earlier and self._part(lambda: earlier, rows)
-        return Images(whole.images[rows], whole.labels[rows], see, before=before)
+        return Images(whole.images[rows], whole.labels[rows], see, before=before, part_of=(whole, rows))
 
     def _real_after(self, arm: str) -> Images:
         """Held-out images after an arm's flow, which should leave them as they are."""
