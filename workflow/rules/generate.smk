@@ -61,6 +61,7 @@ rule postprocessed:
     # Generations moved along the postprocessing flow by Dopri5.
     input:
         samples=postprocessed.made_from("samples"),
+        dataset=postprocessed.made_from("dataset"),
         postprocessor=postprocessed.made_from("postprocessor"),
         shards=postprocessed.shards,
     output:

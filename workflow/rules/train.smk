@@ -57,6 +57,7 @@ rule postprocessor:
         samples=postprocessor.made_from("samples"),
         dataset=postprocessor.made_from("dataset"),
         neighbours=postprocessor.made_from("neighbours"),
+        classifier=postprocessor.made_from("classifier"),
     output:
         postprocessor.outputs,
     log:
