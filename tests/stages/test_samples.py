@@ -34,7 +34,7 @@ def models():
 def test_batches_of_7_and_64_in_1_and_3_shards_give_the_same_images(models, kind, by):
     denoisers, linear, count = models
     parts = {BASE: denoisers[kind]}, {"classifier": linear}
-    generator = Generator(DDPM, sampler(by, steps=10, clip_x0=True), rule(kind), *parts, (1, 8, 8), 10)
+    generator = Generator(DDPM, sampler(by, steps=10, clip_x0="after_guidance"), rule(kind), *parts, (1, 8, 8), 10)
 
     def images(size: int, bounds: list[tuple[int, int]]) -> torch.Tensor:
         ranges = [(a, min(a + size, last)) for first, last in bounds for a in range(first, last, size)]

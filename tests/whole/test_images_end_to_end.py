@@ -50,8 +50,8 @@ def tiny_images(folder) -> dict:
         },
         "postprocessors": {name: {**SHORT, **LOOSE} for name in ("mnist", "cifar_edm", "cifar_flow")},
         "experiments": {
-            "mnist_cg": {**FEW, "sampler": {"steps": 2, "clip_x0": True}},
-            "mnist_cfg": {**FEW, "sampler": {"steps": 2, "clip_x0": True}},
+            "mnist_cg": {**FEW, "sampler": {"steps": 2, "clip_x0": "after_guidance"}},
+            "mnist_cfg": {**FEW, "sampler": {"steps": 2, "clip_x0": "after_guidance"}},
             "cifar_edm": {**FEW, "sampler": {"steps": 2}},
             "cifar_flow": merge(FEW, {"sampler": {"rtol": 0.1, "atol": 0.1, "block": 16}, "evaluation": FLOW}),
             "imagenet": {"sampler": {"steps": 2}, "evaluation": {"n": 10}},

@@ -64,6 +64,11 @@ class DDPM(Process):
         """abar_t of one step; 1 for the data, which stand at t = -1."""
         return float(self.abar[int(t)]) if t >= 0 else 1.0
 
+    def log_snr(self, t: float) -> float:
+        """log(abar_t / (1 - abar_t)), the logarithm of the signal-to-noise ratio."""
+        abar = self.signal(t)
+        return math.log(abar) - math.log1p(-abar)
+
     def sigma(self, t: float) -> float:
         """sqrt((1 - abar_t) / abar_t)."""
         abar = self.signal(t)
@@ -111,6 +116,16 @@ class DDPM(Process):
             return self.sqrt_abar(t, x) * v + self.sqrt_one_minus_abar(t, x) * x
 
         return eps
+
+    def clipped(self, eps: Denoiser) -> Denoiser:
+        """The same denoiser, the x_0 that it predicts clipped to [-1, 1]."""
+
+        def clip(x, t, label):
+            signal, noise = self.sqrt_abar(t, x), self.sqrt_one_minus_abar(t, x)
+            x0 = ((x - noise * eps(x, t, label)) / signal).clamp(-1, 1)
+            return (x - signal * x0) / noise
+
+        return clip
 
     def loss(self, eps: Denoiser, x0: "Tensor", label: "Tensor | None", t: "Tensor", noise: "Tensor") -> "Tensor":
         """Eq. (2): the mean of |eps - eps(x_t, t, c)|^2 over samples and coordinates; a scalar."""

@@ -1,7 +1,7 @@
 """Stage `samples`: guided generations, by Eq. (7) or Eq. (8), at one scale or an equal share of several."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -82,7 +82,9 @@ class Generator:
         scales and guidances of a purpose and seed.
         """
         label = (torch.arange(draws.first, draws.last) % self.classes if label is None else label).to(device)
-        batch = Batch(scale, self.process, self.models, draws, self.classes, self.classifiers)
+        seen = lambda model: replace(model, denoiser=self.sampler.denoiser(self.process, model.denoiser))  # noqa: E731
+        models = {role: seen(model) for role, model in self.models.items()}
+        batch = Batch(scale, self.process, models, draws, self.classes, self.classifiers)
         with torch.no_grad():
             model = Counted(self.guidance.start(batch))
             start = draws.normal("x_T", self.shape).to(device)

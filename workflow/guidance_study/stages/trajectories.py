@@ -1,6 +1,7 @@
 """Stage `trajectories`: guided trajectories from the same noises, with learned parts, exact parts, or some of each."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -75,6 +76,8 @@ def make(job: Job) -> None:
                 classifiers[role] = parts.classifier(part)
         chosen = params["sampler"] | ({"steps": run["steps"]} if run["steps"] else {})
         sampler = seams.parse("processes.samplers", chosen)
+        seen = lambda model: replace(model, denoiser=sampler.denoiser(process, model.denoiser))  # noqa: B023, E731
+        models = {role: seen(model) for role, model in models.items()}
         with torch.no_grad():
             guided = guidance.start(Batch(scale, process, models, draws, params["classes"], classifiers))
             path = sampler.path(process, guided, start, label, draws)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from guidance_study.config.seams import Kind, parse
-from guidance_study.processes import Process
+from guidance_study.processes import Denoiser, Process
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -54,6 +54,10 @@ class Sampler(Kind):
     def together(self) -> int | None:
         """Samples that are solved together, fixed by index, since they share adaptive steps; None: steps are fixed."""
         return None
+
+    def denoiser(self, process: Any, denoiser: Denoiser) -> Denoiser:
+        """A model's denoiser as guidance is to see it: itself, unless the sampler changes what models predict."""
+        return denoiser
 
     @abstractmethod
     def evaluations(self) -> int | None:
