@@ -1,6 +1,7 @@
 """Figures: one file each. Nothing heavy is imported at the top: the plan reads these files too."""
 
 from abc import abstractmethod
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from pydantic import Field
@@ -25,6 +26,10 @@ class Figure(Kind):
     @abstractmethod
     def check(self, at: str, study: "Study") -> None:
         """Raise ValueError, one sentence, at its first key, below key `at`, that does not fit the study."""
+
+    def asks(self, study: "Study") -> Iterable[tuple[tuple, list[str]]]:
+        """What it shows metrics of, as a table says it; most figures show samples."""
+        return ()
 
     @abstractmethod
     def needs(self, plan: "Plan") -> "tuple[dict[str, Artefact], dict]":

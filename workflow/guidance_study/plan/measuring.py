@@ -19,10 +19,10 @@ Measured = tuple[str, float | str | None]  # (experiment, scale or None: all) or
 
 
 def asked(study: Study) -> dict[Measured, set[str]]:
-    """Names of metrics that tables ask for, by what they are of."""
+    """Names of metrics that tables and figures ask for, by what they are of."""
     found: dict[Measured, set[str]] = defaultdict(set)
-    for table in study.tables.values():
-        for key, names in table.asks(study):
+    for shown in [*study.tables.values(), *study.figures.values()]:
+        for key, names in shown.asks(study):
             found[key].update(names)
     return found
 

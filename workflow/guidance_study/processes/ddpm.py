@@ -31,7 +31,12 @@ class DDPM(Process):
     beta_end: float = Field(0.02, gt=0, lt=1, description="last beta (our guess: DDPM's own)")
     prediction: Literal["eps", "v"] = Field(
         "eps",
-        description="what the network's output means; the loss is Eq. 2's on eps in both cases (our guess)",
+        description="what the network's output means (our guess)",
+    )
+    loss_on: Literal["eps", "v"] = Field(
+        "eps",
+        description="what the loss is the squared error of: eps, Eq. (2) (paper), or v, which weighs a step by 1 / abar"
+        " and so the noisy ones, where a sample's kind is decided, more (our guess)",
     )
     sampler: ClassVar[str] = "ddim"
     discrete: ClassVar[bool] = True
@@ -128,7 +133,9 @@ class DDPM(Process):
         return clip
 
     def loss(self, eps: Denoiser, x0: "Tensor", label: "Tensor | None", t: "Tensor", noise: "Tensor") -> "Tensor":
-        """Eq. (2): the mean of |eps - eps(x_t, t, c)|^2 over samples and coordinates; a scalar."""
-        from torch.nn.functional import mse_loss
+        """Eq. (2): the mean of |eps - eps(x_t, t, c)|^2 over samples and coordinates; a scalar.
 
-        return mse_loss(eps(self.noised(x0, t, noise), t, label), noise)
+        Of v = sqrt(abar) eps - sqrt(1 - abar) x_0 at the same x_t the error is that of eps over sqrt(abar).
+        """
+        error = (eps(self.noised(x0, t, noise), t, label) - noise).square()
+        return (error / self.sqrt_abar(t, x0) ** 2 if self.loss_on == "v" else error).mean()

@@ -1,0 +1,114 @@
+"""The headline of the paper in one figure: how far from the decision boundary guidance takes samples, by scale."""
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from guidance_study.config.base import Colour, Name, Spec, Title
+from guidance_study.config.sentences import known
+from guidance_study.figures import Figure
+from guidance_study.support.text import shown
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure as Drawing
+
+    from guidance_study.config.study import Study
+    from guidance_study.execution.job import Job
+    from guidance_study.plan.plan import Plan
+
+
+class Line(Spec):
+    """The samples of an experiment, or of a run of trajectories, at every scale."""
+
+    of: Name = Field(description="name in `experiments` or `trajectories`")
+    run: Name | None = Field(None, description="a run, of an entry of `trajectories`")
+    label: Title = Field(description="in the legend")
+
+
+class Panel(Spec):
+    """Lines that share axes."""
+
+    title: Title = Field(description="above the panel")
+    lines: list[Line] = Field(min_length=1, max_length=6, description="what is drawn")
+
+
+class BoundaryFigure(Figure):
+    """Mean signed distance to the boundary against the guidance scale; real data's as a line; seeds as a band."""
+
+    kind: Literal["boundary"]
+    panels: list[Panel] = Field(min_length=1, max_length=6, description="from left to right")
+    reference: Name = Field("exact", description="run of trajectories that measures compare with (our guess)")
+    colours: list[Colour] = Field(
+        ["#0072B2", "#D55E00", "#56B4E9", "#CC79A7", "#009E73", "#000000"], min_length=6, description="of the lines"
+    )
+
+    def check(self, at: str, study: "Study") -> None:
+        """Its names exist, and every experiment has a boundary: a mixture's, or a judge's."""
+        for i, panel in enumerate(self.panels):
+            for j, line in enumerate(panel.lines):
+                here = f"{at}.panels[{i}].lines[{j}]"
+                known(f"{here}.of", line.of, [*study.experiments, *study.trajectories])
+                if line.of in study.trajectories:
+                    known(f"{here}.run", line.run, study.trajectories[line.of].runs)
+                    known(f"{at}.reference", self.reference, study.trajectories[line.of].runs)
+                elif study.experiments[line.of].evaluator is None:
+                    raise ValueError(f"configuration key '{here}.of' has the value '{line.of}': it has no evaluator")
+
+    def asks(self, study: "Study"):
+        """The distances of everything that it shows."""
+        for line in (line for panel in self.panels for line in panel.lines):
+            if line.of in study.trajectories:
+                yield (line.of, self.reference), ["boundary"]
+            elif study.experiments[line.of].exact:
+                yield (line.of, None), ["boundary"]
+            else:
+                for scale in study.experiments[line.of].evaluation.scales:
+                    yield (line.of, scale), ["margin"]
+
+    def needs(self, plan: "Plan") -> tuple[dict, dict]:
+        """The measures of every line and seed."""
+        inputs, sources = {}, []
+        for (name, at), _ in dict.fromkeys((key, tuple(names)) for key, names in self.asks(plan.study)):
+            for seed in plan.study.seeds:
+                role = f"{name}/{shown(at) if isinstance(at, float | int) else at}/{seed}"
+                of_runs = name in plan.study.trajectories
+                measures = plan.trajectory_measures if of_runs else plan.measures
+                inputs[role] = measures(name, at, seed)
+                sources.append({"role": role, "of": name, "seed": seed})
+        return inputs, {"sources": sources}
+
+    def draw(self, job: "Job") -> "Drawing":
+        """The matplotlib figure."""
+        from guidance_study.figures import style
+        from guidance_study.tables.reporting import collect
+
+        rows, _ = collect(job, None)
+        rows = rows.reindex(columns=dict.fromkeys([*rows.columns, "run", "space"]))
+        rows = rows[rows["metric"].isin(["boundary", "margin"]) & rows["label"].isna()]
+        drawn, axes = style.figure(1, len(self.panels), 2.4 * len(self.panels), 2.5)
+        for axis, panel in zip(axes[0], self.panels, strict=True):
+            for line, colour in zip(panel.lines, self.colours, strict=False):
+                self._line(axis, rows, line, colour)
+            axis.set_title(panel.title)
+            axis.set_xlabel("guidance scale")
+            axis.legend(fontsize=6.5, frameon=False)
+        axes[0][0].set_ylabel("mean distance to boundary")
+        seeds = rows["seed"].nunique()
+        about = "positive on the side of the class; dashed: real data"
+        about += (
+            f"; band: from the lowest to the highest of {seeds} training seeds" if seeds > 1 else "; one training seed"
+        )
+        style.heading(drawn, self.title, about)
+        return drawn
+
+    def _line(self, axis, rows: "pd.DataFrame", line: Line, colour: str) -> None:
+        mine = rows[rows["of"] == line.of]
+        mine = mine[mine["space"].isna() | (mine["space"] == mine["space"].dropna().min())]
+        before = mine[mine["state"].isna() & (mine["run"] == line.run)] if line.run else mine[mine["state"] == "before"]
+        by_seed = before.groupby(["scale", "seed"])["value"].mean().unstack()
+        axis.plot(by_seed.index, by_seed.mean(axis=1), color=colour, marker="o", markersize=3, label=line.label)
+        axis.fill_between(by_seed.index, by_seed.min(axis=1), by_seed.max(axis=1), color=colour, alpha=0.2, linewidth=0)
+        real = mine[mine["state"] == "real"]
+        if len(real):
+            axis.axhline(real["value"].mean(), color=colour, linestyle="--", linewidth=0.8)
