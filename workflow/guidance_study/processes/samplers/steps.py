@@ -59,6 +59,8 @@ class SteppedSampler(Sampler):
             found.append(min(range(process.timesteps), key=lambda t: abs(there[t] - wanted)))
         for i in reversed(range(self.steps)):  # where the grid is finer than the process, each has its own step
             found[i] = max(found[i], found[i + 1] + 1 if i + 1 < self.steps else 0)
+        for i in range(self.steps):
+            found[i] = min(found[i], found[i - 1] - 1 if i else first)
         return [*found, -1]
 
     def path(
