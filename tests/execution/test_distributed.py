@@ -117,7 +117,7 @@ def store(root: Path) -> Path:
     """A store with the finished dataset."""
     with Store(root).write(DATASET.address, lambda: {"recipe": DATASET.recipe, "facts": {}, "run": {}}) as out:
         draw = np.random.default_rng(0)
-        for part, n in (("train", 50), ("held_out", 10)):
+        for part, n in (("train", 50), ("judge", 0), ("held_out", 10)):
             np.save(out / f"{part}.npy", draw.standard_normal((n, 2), dtype=np.float32))
             np.save(out / f"{part}_labels.npy", draw.integers(3, size=n))
     return root

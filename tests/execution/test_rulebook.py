@@ -51,7 +51,7 @@ def test_a_rule_that_lacks_an_input_stops_and_names_it(book):
 def test_jobs_are_described_in_words(book):
     said = {a.about for a in book.plan.artefacts.values()}
     assert said >= {
-        "dataset digits",
+        "dataset digits, seed 0",
         "model digits_conditional: trained for 3000 steps, seed 0",
         "digits_cfg: 6000 generations at scales 1, 2, 3 to learn from, seed 0",
         "20 nearest neighbours (features) of digits_cfg: 6000 generations at scales 1, 2, 3 to learn from, seed 0",

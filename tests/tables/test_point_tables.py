@@ -128,7 +128,9 @@ def test_a_base_with_weights_from_outside_is_said_to_be_one(parsed):
 
     weights = {"training": None, "weights": {"path": "fractal.safetensors"}}
     study = parsed({"models": {"fractal_c": weights}})
-    assert setting_text(described("fractal_c_cfg", study), None).startswith("base with weights from outside; ddim")
+    assert setting_text(described("fractal_c_cfg", study), None).startswith(
+        "base with weights from outside; dpm_solver"
+    )
 
 
 def test_parts_with_weights_from_outside_are_said_to_be_so(tmp_path):

@@ -1,5 +1,6 @@
 """The headline of the paper in one figure: how far from the decision boundary guidance takes samples, by scale."""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
@@ -55,7 +56,7 @@ class BoundaryFigure(Figure):
                 elif study.experiments[line.of].evaluator is None:
                     raise ValueError(f"configuration key '{here}.of' has the value '{line.of}': it has no evaluator")
 
-    def asks(self, study: "Study"):
+    def asks(self, study: "Study") -> Iterator[tuple[tuple, list[str]]]:
         """The distances of everything that it shows."""
         for line in (line for panel in self.panels for line in panel.lines):
             if line.of in study.trajectories:

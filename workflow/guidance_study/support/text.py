@@ -28,7 +28,7 @@ def as_html(text: str) -> str:
 
 def as_markdown(text: str) -> str:
     """A user's words in Markdown, in a cell of a table too."""
-    return "".join("\\" + c if c in r"\`*_{}[]<>()#+!|$~&" else c for c in one_line(text))
+    return "".join("\\" + c if c in r"\`*_[]<>|#~&$" else c for c in one_line(text))
 
 
 def as_plot(text: str) -> str:

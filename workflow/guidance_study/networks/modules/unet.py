@@ -184,9 +184,8 @@ class UNetModel(nn.Module):
             if level < len(widths) - 1:
                 self.input_blocks.append(TimestepEmbedSequential(Downsample(channels)))
                 skips.append(channels)
-        self.middle_block = TimestepEmbedSequential(
-            residual(channels, channels), attention(channels), residual(channels, channels)
-        )
+        middle = residual(channels, channels), attention(channels), residual(channels, channels)
+        self.middle_block = TimestepEmbedSequential(*middle)
         self.output_blocks = nn.ModuleList()
         for level, width in reversed(list(enumerate(widths))):
             for block in range(num_res_blocks + 1):
@@ -197,9 +196,8 @@ class UNetModel(nn.Module):
                 if level and block == num_res_blocks:
                     layers.append(Upsample(channels))
                 self.output_blocks.append(TimestepEmbedSequential(*layers))
-        self.out = nn.Sequential(
-            norm(channels, norm_groups), nn.SiLU(), zeroed(nn.Conv2d(channels, shape[0], 3, padding=1))
-        )
+        last = zeroed(nn.Conv2d(channels, shape[0], 3, padding=1))
+        self.out = nn.Sequential(norm(channels, norm_groups), nn.SiLU(), last)
 
     def forward(self, x: Tensor, time: Tensor, label: Tensor | None) -> Tensor:
         check_label(label, self.rows)

@@ -69,7 +69,12 @@ def pivot(summary: pd.DataFrame, params: dict) -> pd.DataFrame:
         own = " (one flow a scale)" if first["train_on"] == "own_scale" else ""
         line: dict[Any, str] = {"Experiment": experiment} if rules.count(first["guidance"]) > 1 else {}
         guidance = "none: real held-out images" if state == "real" else title_of(first["guidance"])
-        line |= {"Guidance": guidance, "NN space": space + own, "k": str(k), "Post.": STATES[state]}
+        line |= {
+            "Guidance": guidance,
+            "NN space": space + own,
+            "k": str(k),
+            "Post.": STATES[state] + _control(arm, space, k),
+        }
         for row in part.itertuples():
             head = [REFERENCES[row.reference]] if row.reference != NO_REFERENCE else []
             head = [shows[row.metric].head, *head] if several else head or [shows[row.metric].head]
@@ -91,6 +96,12 @@ def pivot(summary: pd.DataFrame, params: dict) -> pd.DataFrame:
     table = table[named + sorted(measured, key=_column_order(measured))]
     table.columns = pd.MultiIndex.from_tuples([c if isinstance(c, tuple) else ("", c) for c in table.columns])
     return table
+
+
+def _control(arm: str | float, space: str, k: int | str) -> str:
+    """What a control arm does otherwise, after a comma; nothing of others."""
+    said = "" if pd.isna(arm) else str(arm).removeprefix(f"{space}_k{k}").removeprefix("_own")
+    return f", {said.strip('_').replace('_', ' ')}" if said else ""
 
 
 def _column_order(columns: list[tuple[str, str]]) -> Callable[[tuple[str, str]], tuple[int, float]]:
