@@ -9,7 +9,7 @@ import time
 from collections import Counter
 
 import hypothesis
-from hypothesis import HealthCheck
+from hypothesis import HealthCheck, Phase
 
 MINUTES = float(os.environ.get("GUIDANCE_STUDY_FUZZ_MINUTES", "0"))
 SHARES = {"damage": 0.15, "plan": 0.4, "run": 0.45}  # of the minutes
@@ -25,6 +25,7 @@ hypothesis.settings.register_profile(
     deadline=None,
     database=None,
     print_blob=True,
+    phases=[Phase.explicit, Phase.generate],  # a failing try is small enough as it is, and shrinking takes minutes
     suppress_health_check=list(HealthCheck),
 )
 hypothesis.settings.load_profile("fuzz")

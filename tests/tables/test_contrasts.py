@@ -79,7 +79,7 @@ def test_what_does_not_fit_is_a_sentence(parsed):
     good = {"question": "q", "of": "digits_cfg", "metric": "margin", "left": {"scales": [2.5]}, "expects": "above"}
     wrong = {
         "of": ("nothing", "allowed are"), "metric": ("sharpness", "allowed are"), "space": ("moon", "allowed are"),
-        "left": ({"arm": "no_arm"}, "allowed are pixels_k20"), "right": ({"scales": [9]}, "allowed are 1"),
+        "left": ({"arm": "no_arm"}, "allowed are pixels_k20"), "right": ({"scales": [9]}, "allowed are 2.25"),
         "expects": ("equal", "how near to 0"),
     }  # fmt: skip
     for key, (value, part) in wrong.items():
