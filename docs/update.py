@@ -2,6 +2,7 @@
 
 snakemake --cores all --configfile config/seeds.yaml && python docs/update.py embedded
 snakemake --cores all --configfile config/paper.yaml config/half_hour.yaml && python docs/update.py half_hour
+snakemake --cores all --configfile config/controls.yaml config/controls_seeds.yaml && python docs/update.py controls
 """
 
 import re
@@ -14,10 +15,12 @@ RESULTS, REFERENCE, FIGURES = TOP / "results", TOP / "docs" / "reference", TOP /
 TABLES = {
     "embedded": ["table_1", "table_1d", "table_2d", "table_gap", "table_scale"],
     "half_hour": ["table_1"],
+    "controls": ["table_questions", "table_margin", "table_controls"],
 }
 SHOWN = {
     "embedded": ["fig_2b", "fig_4", "fig_s1", "fig_gap", "fig_scale", "fig_digits_samples", "fig_digits_pca"],
     "half_hour": ["fig_5"],
+    "controls": ["fig_boundary", "fig_boundary_digits"],
 }
 
 
