@@ -59,7 +59,9 @@ TINY_POINTS = {
         **{f"fractal_{level}": {"train": 200, "held_out": 200, "splits": 2} for level in "abc"},
     },
     "networks": {name: {"width": 16, "blocks": 1} for name in ("mlp_line", "mlp_plane")},
-    "models": dict.fromkeys([*LINE, *(f"{name}_unconditional" for name in LINE), *PLANE, "fractal_c"], SHORT),
+    "models": dict.fromkeys(
+        [*LINE, *(f"{name}_{of}" for name in LINE for of in ("unconditional", "again")), *PLANE, "fractal_c"], SHORT
+    ),
     "classifiers": {
         **{f"gauss_{m}_{kind}": SHORT for m in ("far", "mid", "near") for kind in ("nonlinear", "linear")},
         **{f"fractal_{level}_linear": SHORT for level in "abc"},

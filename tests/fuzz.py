@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, Phase
 
 MINUTES = float(os.environ.get("GUIDANCE_STUDY_FUZZ_MINUTES", "0"))
 SHARES = {"damage": 0.15, "plan": 0.4, "run": 0.45}  # of the minutes
+RATES = {"damage": 30, "plan": 6, "run": 0.3}  # tries a second at most: what is over is drawn for nothing
 EVERYDAY = 40  # tries of each kind
 
 counts: Counter[tuple[str, str]] = Counter()  # (kind, outcome) -> tries
@@ -20,7 +21,7 @@ _ends: dict[str, float] = {}
 
 hypothesis.settings.register_profile(
     "fuzz",
-    max_examples=EVERYDAY if not MINUTES else 10**5,
+    max_examples=EVERYDAY,
     derandomize=not MINUTES,
     deadline=None,
     database=None,
@@ -29,6 +30,11 @@ hypothesis.settings.register_profile(
     suppress_health_check=list(HealthCheck),
 )
 hypothesis.settings.load_profile("fuzz")
+
+
+def tries(kind: str) -> hypothesis.settings:
+    """How many tries of a kind."""
+    return hypothesis.settings(max_examples=max(EVERYDAY, int(60 * MINUTES * SHARES[kind] * RATES[kind])))
 
 
 def over(kind: str) -> bool:

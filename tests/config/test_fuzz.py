@@ -84,6 +84,7 @@ def bases():
     return [merge(default, TINY), merge(default, TINY_POINTS), merge(default, read(TOP / "config" / "paper.yaml"))]
 
 
+@fuzz.tries("plan")
 @given(st.data())
 def test_every_configuration_is_refused_in_a_sentence_or_planned(bases, data):
     config = mutated(data.draw, bases[data.draw(st.integers(0, 2), label="base")])
@@ -114,6 +115,7 @@ SECONDS = 240  # after which a run is given up: it was larger than it looked
 
 
 @pytest.mark.skipif(not fuzz.MINUTES, reason="whole runs take minutes: make fuzz")
+@fuzz.tries("run")
 @given(st.data())
 def test_what_is_planned_runs_to_its_end_or_says_why_not(bases, tmp_path_factory, data):
     which = data.draw(st.integers(0, 1), label="base")

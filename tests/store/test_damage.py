@@ -59,6 +59,7 @@ def _flipped(content: bytes, at: float) -> bytes:
 
 
 @pytest.mark.fuzz
+@fuzz.tries("damage")
 @given(st.data())
 def test_any_single_damage_to_an_artefact_is_found_before_it_is_read(whole, tmp_path_factory, data):
     root, _ = whole

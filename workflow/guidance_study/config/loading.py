@@ -18,6 +18,7 @@ class ConfigError(StudyError, ValueError):
     """The configuration cannot be run; the message is one sentence for its author."""
 
 
+LONGEST = 1000  # letters of a sentence
 HERE = "this configuration file"
 VALUES = 200_000  # that a file may hold, every use of an alias counted
 MERGE = "tag:yaml.org,2002:merge"
@@ -111,7 +112,12 @@ def parse(data: Params) -> Study:
     except ValidationError as error:
         problems = error.errors(include_url=False)
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-        raise ConfigError(_sentence(problems[0], data) + more) from None
+        raise ConfigError(_shortened(_sentence(problems[0], data)) + more) from None
+
+
+def _shortened(sentence: str) -> str:
+    """A sentence of bearable length, whatever names and values a file has: its beginning and its end."""
+    return sentence if len(sentence) <= LONGEST else f"{sentence[: LONGEST // 2]} ... {sentence[-LONGEST // 2 :]}"
 
 
 def _sentence(problem: ErrorDetails, data: Params) -> str:

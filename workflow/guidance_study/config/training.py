@@ -1,6 +1,6 @@
 """Solvers, optimisation, and what is trained with them."""
 
-from typing import ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -77,6 +77,9 @@ class Model(Spec):
         description="probability of EDM's augmentations but the mirror (EDM's: 0.12)",
     )
     training: Training | None = Field(None, description="how the base model is trained; null: it is not")
+    replica: Annotated[int, Field(ge=0, le=1000)] = Field(
+        0, description="which of several trainings of the same: weights and batches are drawn anew (our guess)"
+    )
     weights: Weights | None = Field(None, description="pretrained weights in place of training (paper, Tab. 2)")
 
     @property

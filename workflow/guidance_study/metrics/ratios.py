@@ -18,6 +18,7 @@ class Ratios(PointMetric):
     """Mean distance to the nearest real point before over after, of the worst points by the distance before."""
 
     kind: Literal["ratios"]
+    states = ("after", "retrieval", "redraw")
     columns = (
         Column("ratio_1", "ratio, worst 1 %", digits=2),
         Column("ratio_10", "ratio, worst 10 %", digits=2),
@@ -25,7 +26,8 @@ class Ratios(PointMetric):
     )
     meaning = (
         "Ratio: mean distance to the nearest real point of the class, before over after, of the worst 1 % / worst 10 %"
-        " / all generations, the worst by the distance before."
+        " / all generations, the worst by the distance before; with another generation of the class in each one's place"
+        " too, which does to the worst what regression to the mean does."
     )
 
     def each(self, one: Points, real: RealPoints) -> np.ndarray:

@@ -9,6 +9,9 @@ if TYPE_CHECKING:
     from guidance_study.plan.plan import Plan
 
 
+REPLICA = 10**6  # between the seeds of a training's replicas
+
+
 def dataset(plan: "Plan", name: str, seed: int) -> Artefact:
     """Real data as arrays, known by the digests of its raw files; drawn and split anew for every training seed."""
     spec = plan.study.datasets[name]
@@ -37,7 +40,8 @@ def denoiser(plan: "Plan", name: str, seed: int) -> Artefact:
         "augment": model.augment,
         "training": model.training.plain() if model.training else None,
         "weights": model.weights.plain() if model.weights else None,
-        "seed": seed if model.training else 0,  # weights from outside are the same for every seed
+        # Weights from outside are the same for every seed; replicas draw from seeds of their own.
+        "seed": seed + REPLICA * model.replica if model.training else 0,
     }
     kind = "conditional" if model.conditional else "unconditional"
     label = f"{network['kind']}-{kind}-" + (f"s{seed}" if model.training else "outside")

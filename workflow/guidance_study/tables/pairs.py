@@ -20,7 +20,10 @@ class Pair(Spec):
     """Two runs that Eq. (4) says are equal: the conditional model, and unconditional eps with a classifier."""
 
     left: Name = Field(description="a run of the conditional model, at its first scale")
-    right: Name = Field(description="a run of unconditional eps and a classifier, at its first scale")
+    right: Name = Field(
+        description="a run of unconditional eps and a classifier, or, for what two trainings differ by, of another"
+        " conditional model; at its first scale"
+    )
 
 
 class PairsSpec(Spec):
@@ -42,7 +45,7 @@ class PairsSpec(Spec):
                 for side, run in (("left", pair.left), ("right", pair.right)):
                     known(f"trajectories.{name}.runs.{run}.scales[0]", runs[run].scales[0], [1.0])
                     guidance = runs[run].guidance
-                    fits = guidance.conditional if side == "left" else getattr(guidance, "gradient_factor", 0) == 1
+                    fits = guidance.conditional or (side == "right" and getattr(guidance, "gradient_factor", 0) == 1)
                     if not fits:
                         needed = "a conditional model" if side == "left" else "a classifier with gradient_factor 1"
                         raise ValueError(

@@ -17,12 +17,11 @@ if TYPE_CHECKING:
     from guidance_study.execution.job import Job
     from guidance_study.plan.plan import Plan
 
-CLAIMED = ("boundary", "coverage", "neighbour_mean", "neighbour_99")  # metrics of which sentences below speak
 COMPARED = ("n", "manifold_k")
 
 
 class PointTable(Table):
-    """Rows: experiment, scale, and before, after each arm, retrieval; columns: metrics. Says where a claim fails."""
+    """Rows: experiment, scale, and before, after each arm, retrieval; columns: metrics."""
 
     kind: Literal["points"]
     experiments: list[Name] = Field(min_length=1, description="names in `experiments`, judged by 'exact'")
@@ -41,7 +40,7 @@ class PointTable(Table):
     def asks(self, study: "Study") -> Iterator[tuple[tuple, list[str]]]:
         """(experiment, every scale) and the metrics that it shows of it."""
         for name in self.experiments:
-            yield (name, None), [*self.metrics, *CLAIMED]
+            yield (name, None), self.metrics
 
     def needs(self, plan: "Plan") -> tuple[dict, dict]:
         """The measures of every experiment and seed."""
@@ -50,13 +49,13 @@ class PointTable(Table):
     def make(self, job: "Job") -> "tuple[pd.DataFrame, pd.DataFrame, list[str]]":
         """(tidy numbers, table, notes)."""
         from guidance_study.tables.reporting import collect
-        from guidance_study.tables.reporting.points import claims, lines, notes, summarise
+        from guidance_study.tables.reporting.points import lines, notes, summarise
         from guidance_study.tables.reporting.render import framed
 
         rows, contents = collect(job)
         summary = summarise(rows[rows["label"].isna() & rows["metric"].isin(self.metrics)])
         table = framed(lines(summary, self.metrics, job.params["settings"]))
-        return summary, table, claims(rows) + notes(rows, contents, job, self.metrics)
+        return summary, table, notes(rows, contents, job, self.metrics)
 
 
 def judged_exactly(study: "Study") -> list[str]:

@@ -16,6 +16,7 @@ from guidance_study.metrics.sets.real import fresh, real_sample
 from guidance_study.neighbours.retrieval import Space, retrieved
 from guidance_study.networks.models import set_up
 from guidance_study.store.rows import scale_of
+from guidance_study.support.randomness import generator
 from guidance_study.support.reading import read_array
 from guidance_study.support.text import canonical
 
@@ -90,6 +91,7 @@ class Sets:
             here = self.scale_of == scale
             before = Points(self.samples[here], self.labels[here], self.real)
             yield _said("before", None, scale), partial(_itself, before)
+            yield _said("redraw", None, scale), partial(_redrawn, before, self.job.params["seed"])
             for state, name, read in others:
                 yield _said(state, name, scale), partial(self._moved, read, here, before)
             for arm in ways:
@@ -138,6 +140,15 @@ class Sets:
     @cached_property
     def _fresh(self) -> tuple[np.ndarray, np.ndarray]:
         return fresh(self.job.inputs["dataset"], len(self.samples) // len(self.scales))
+
+
+def _redrawn(points: Points, seed: int) -> Points:
+    """Another of the generations of its class and scale in each one's place: a control that knows nothing of data."""
+    order = np.empty(len(points.x), dtype=np.int64)
+    for label in np.unique(points.labels):
+        mine = generator(seed, "redraw", int(label)).permutation(np.flatnonzero(points.labels == label))
+        order[mine] = np.roll(mine, 1)
+    return Points(points.x[order], points.labels, points.real, points)
 
 
 def _itself(points: Points) -> Points:

@@ -1,6 +1,5 @@
 """Trajectories in numbers, and the gap between the two sides of Eq. (4)."""
 
-import itertools
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,6 @@ from guidance_study.metrics.to_exact import rms
 from guidance_study.metrics.wasserstein import projected, wasserstein
 from guidance_study.support.text import shown
 from guidance_study.tables.reporting import collect, recipes, title_of
-from guidance_study.tables.reporting.points import Claim
 from guidance_study.tables.reporting.render import number
 
 COLUMNS = columns("trajectories")
@@ -86,18 +84,7 @@ def _number(metric: str, values: pd.Series) -> str:
 def notes(rows: pd.DataFrame, job: Job, metrics: list[str]) -> list[str]:
     """Sentences below a table of trajectories."""
     sizes = _sizes(rows, job, "trajectories a row")
-    return [*growth(rows), sizes, *meanings("trajectories", metrics, recipes(job)), *learned(job)]
-
-
-def growth(rows: pd.DataFrame) -> list[str]:
-    """Whether the distance to the boundary grows with the scale, in every run, seed and data; and where not."""
-    claim = Claim()
-    for (data, run, seed), part in rows[rows["metric"] == "boundary"].groupby(["data", "run", "seed"], sort=False):
-        ordered = part.set_index("scale")["value"].sort_index()
-        for low, high in itertools.pairwise(ordered.index):
-            claim.add(ordered[high] > ordered[low], f"{data}, {run}, seed {seed}, {shown(low)} to {shown(high)}")
-    said = claim.said("The distance to the boundary grows from each scale to the next")
-    return [said] if said else []
+    return [sizes, *meanings("trajectories", metrics, recipes(job)), *learned(job)]
 
 
 def _sizes(rows: pd.DataFrame, job: Job, what: str) -> str:
@@ -150,6 +137,8 @@ def gaps(job: Job, pairs: list[dict]) -> pd.DataFrame:
             runs = [travelled.run(pair[side]) for side in ("left", "right")]
             said = {"data": source["trajectories"], "seed": source["seed"], "pair": i}
             said |= {"left": side_text(runs[0]), "right": side_text(runs[1])}
+            if "classifier" not in runs[1]["guidance"] and runs[0]["eps"] != runs[1]["eps"]:
+                said["right"] += ", trained again"
             said["steps"] = " / ".join(
                 dict.fromkeys(str(run["steps"] or travelled.params["sampler"]["steps"]) for run in runs)
             )
