@@ -15,7 +15,7 @@ RESULTS, REFERENCE, FIGURES = TOP / "results", TOP / "docs" / "reference", TOP /
 TABLES = {
     "embedded": ["table_1", "table_1d", "table_2d", "table_gap", "table_scale"],
     "half_hour": ["table_1"],
-    "controls": ["table_questions", "table_margin", "table_controls"],
+    "controls": ["table_questions", "table_questions_digits", "table_margin", "table_controls"],
 }
 SHOWN = {
     "embedded": ["fig_2b", "fig_4", "fig_s1", "fig_gap", "fig_scale", "fig_digits_samples", "fig_digits_pca"],

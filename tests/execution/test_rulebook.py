@@ -112,7 +112,7 @@ def test_words_are_printed_and_are_no_reason_to_run_again(project, tiny, snakema
     folder = project(tiny)
     listed = command_line(folder, "plan", "table_digits").stdout
     target = f"results/{listed.split()[2]}/manifest.json"
-    assert "dataset digits\n    dataset: threads=1, mem_mb=" in snakemake(folder, target).stdout
+    assert "dataset digits, seed 0\n    dataset: threads=1, mem_mb=" in snakemake(folder, target).stdout
     text = (
         json.dumps(tiny)
         .replace('"digits": {"kind"', '"renamed": {"kind"')

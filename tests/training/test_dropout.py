@@ -45,6 +45,7 @@ class Thread(Group):
 def trained(folder, size: int = 1, micro_batch: int | None = None) -> list[dict]:
     """Weights, by rank, of a training in float64 with dropout 0.5 on `size` threads."""
     meeting, local = Meeting(size), threading.local()
+    problems = [problem(dropout=0.5) for _ in range(size)]  # here: threads would share the seed of the weights
 
     @contextmanager
     def joined(device):
@@ -52,7 +53,7 @@ def trained(folder, size: int = 1, micro_batch: int | None = None) -> list[dict]
 
     def one(rank: int) -> dict:
         local.rank = rank
-        network, draws, loss = problem(dropout=0.5)
+        network, draws, loss = problems[rank]
         network.double()
         doubled = lambda step: tuple(t.double() for t in draws(step))  # noqa: E731
         training = TRAINING | {"steps": STEPS, "micro_batch": micro_batch}

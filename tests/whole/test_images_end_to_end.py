@@ -60,7 +60,8 @@ def tiny_images(folder) -> dict:
             "table_2": {"scales": [2.5]}, "table_cost": {"batches": [1, 3]},
         },
         "figures": {
-            **{name: {"scale": 2.5} for name in ("fig_6", "fig_s2", "fig_s3", "fig_s5")}, "fig_8": {"n": 3, "k": 2},
+            **{name: {"scale": 2.5} for name in ("fig_6", "fig_s2", "fig_s3")}, "fig_8": {"n": 3, "k": 2},
+            "fig_s5": {"scale": 2.5, "per_class": 4},
         },
     }  # fmt: skip
     config = merge(merge(read(TOP / "config.yaml"), read(TOP / "config" / "paper.yaml")), changes)
