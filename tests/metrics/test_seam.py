@@ -123,7 +123,7 @@ def built(tmp_path_factory):
     """A copy of the project in which the study without the new metrics is finished."""
     folder = project.__wrapped__(tmp_path_factory.mktemp("metrics"))(configured())
     first = run(folder, configured())
-    kinds = {"frechet", "near_copies", "neighbour_distance", "boundary", "point_coverage"}  # of the table's claims too
+    kinds = {"frechet", "near_copies", "neighbour_distance", "boundary"}
     assert measured(first) == kinds
     return folder
 
