@@ -77,10 +77,10 @@ def test_every_synthetic_result_tiny_end_to_end(tiny_points, project):
         assert (folder / "results" / kind / f"{name}{suffix}").stat().st_size > 200, name
     table = (folder / "results" / "tables" / "table_2d.md").read_text()
     assert "±" in table
-    assert "The distance to the boundary grows" in table
+    assert "positive on the side of the class" in table
     measures = next((folder / "results" / "measures").glob("cfg-1-2*/measures.json"))
     states = {row["state"] for row in json.loads(measures.read_text())["rows"]}
-    assert states == {"real", "before", "after", "retrieval", "targets"}
+    assert states == {"real", "before", "after", "retrieval", "redraw", "targets"}
 
 
 def test_the_papers_budgets_are_the_papers():
