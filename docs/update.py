@@ -1,5 +1,6 @@
 """Copy what docs/results.md, README.md and docs/reference/ show out of results/.
 
+snakemake --cores all && python docs/update.py default
 snakemake --cores all --configfile config/seeds.yaml && python docs/update.py embedded
 snakemake --cores all --configfile config/paper.yaml config/half_hour.yaml && python docs/update.py half_hour
 snakemake --cores all --configfile config/controls.yaml config/controls_seeds.yaml && python docs/update.py controls
@@ -15,11 +16,22 @@ RESULTS, REFERENCE, FIGURES = TOP / "results", TOP / "docs" / "reference", TOP /
 TABLES = {
     "embedded": ["table_1", "table_1d", "table_2d", "table_gap", "table_scale"],
     "half_hour": ["table_1"],
+    "default": [
+        "table_1",
+        "table_1d",
+        "table_2d",
+        "table_gap",
+        "table_scale",
+        "table_digits",
+        "table_digits_nn",
+        "table_digits_quality",
+    ],
     "controls": ["table_questions", "table_questions_digits", "table_margin", "table_controls"],
 }
 SHOWN = {
     "embedded": ["fig_2b", "fig_4", "fig_s1", "fig_gap", "fig_scale", "fig_digits_samples", "fig_digits_pca"],
     "half_hour": ["fig_5"],
+    "default": ["fig_boundary"],
     "controls": ["fig_boundary", "fig_boundary_digits"],
 }
 
@@ -31,7 +43,7 @@ def main(which: str) -> None:
     for name in TABLES[which]:
         for suffix in (".md", ".csv"):
             shutil.copy(RESULTS / "tables" / f"{name}{suffix}", folder)
-    target = FIGURES if which == "embedded" else folder
+    target = FIGURES if which in ("embedded", "default") else folder
     target.mkdir(exist_ok=True)
     for name in SHOWN[which]:
         shutil.copy(RESULTS / "figures" / f"{name}.png", target)
