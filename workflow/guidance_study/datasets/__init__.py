@@ -80,7 +80,7 @@ class Dataset(seams.Kind):
         from guidance_study.support.randomness import generator
 
         chosen = np.zeros(len(labels), dtype=bool)
-        for label, n in enumerate(np.bincount(labels)):
+        for label, n in enumerate(np.bincount(labels)) if self.judges else ():
             mine = generator(self.seed or 0, "split/judges", label).permutation(np.flatnonzero(labels == label))
             chosen[mine[: round(self.judges * n)]] = True
         return chosen

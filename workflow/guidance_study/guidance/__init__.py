@@ -5,12 +5,12 @@ One convention for the scale s everywhere: s = 1 is unguided (the conditional mo
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from guidance_study.config.seams import Kind
 from guidance_study.processes import Denoiser, Process
-from guidance_study.processes.samplers import Guided, Step
+from guidance_study.processes.samplers import Guided, Sampler, Step
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -41,6 +41,11 @@ class Model:
         labels = torch.cat([label, torch.full_like(label, self.null)])
         conditional, unconditional = self(torch.cat([x, x]), torch.cat([t, t]), labels).chunk(2)
         return conditional, unconditional
+
+
+def seen(models: Mapping[str, Model], sampler: Sampler, process: Process) -> dict[str, Model]:
+    """The models by role as guidance is to see them: their denoisers as the sampler takes them."""
+    return {role: replace(m, denoiser=sampler.denoiser(process, m.denoiser)) for role, m in models.items()}
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ class BoundaryDistance(PointMetric):
 
     def each(self, one: Points, real: RealPoints) -> np.ndarray:
         """Signed distances (n,)."""
-        return one.margin
+        return one.margin(real.boundary)
 
     def summary(self, values: np.ndarray) -> dict[str, float]:
         """All three."""

@@ -40,15 +40,12 @@ class Movement(Metric):
         """All four; what needs a margin for each judge."""
         import numpy as np
 
-        points = not hasattr(real, "judges")
-        start, end = (np.asarray(s.x if points else s.images, dtype=np.float64) for s in (one.before, one))
-        moved = np.sqrt(((end - start).reshape(len(end), -1) ** 2).sum(1))
+        moved = np.linalg.norm(one.flat - one.before.flat, axis=1)
         yield Row("displacement", float(moved.mean()))
-        judges = [None] if points else real.judges
-        before = [one.before.margin if points else one.before.margin(judge) for judge in judges]
-        after = [one.margin if points else one.margin(judge) for judge in judges]
+        judges = list(real.judges)
+        before, after = ([of.margin(judge) for judge in judges] for of in (one.before, one))
         for i, judge in enumerate(judges):
-            name, gain = judge and judge.name, after[i] - before[i]
+            name, gain = judge.name, after[i] - before[i]
             chosen = lowest(before[(i + 1) % len(judges)], one.labels)
             yield Row("displacement_rho", within_class(before[i], moved, one.labels), name)
             yield Row("margin_gain", float(gain.mean()), name)

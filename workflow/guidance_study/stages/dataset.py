@@ -1,6 +1,7 @@
 """Stage `dataset`: raw files -> arrays of the training, the judges' and the held-out part."""
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -29,23 +30,17 @@ def save(files: dict[Path, np.ndarray], array: np.ndarray | Blocks) -> None:
         for path, rows in files.items():
             np.save(path, array if rows.all() else array[rows])
         return
-    ends = {path: _begun(path, (int(rows.sum()), *array.shape[1:])) for path, rows in files.items()}
-    done = 0
-    for block in _checked(array):
+    with ExitStack() as stack:
+        ends = {path: stack.enter_context(path.open("wb")) for path in files}
         for path, rows in files.items():
-            mine = block[rows[done : done + len(block)]]
-            ends[path].write(np.ascontiguousarray(mine, dtype="<f4").data)
-        done += len(block)
-    for out in ends.values():
-        out.close()
-
-
-def _begun(path: Path, shape: tuple[int, ...]):
-    """A file that has the header of a float32 array and waits for its rows."""
-    header = {"descr": np.lib.format.dtype_to_descr(np.dtype("<f4")), "fortran_order": False, "shape": shape}
-    out = path.open("wb")
-    np.lib.format.write_array_header_1_0(out, header)
-    return out
+            header = {"descr": "<f4", "fortran_order": False, "shape": (int(rows.sum()), *array.shape[1:])}
+            np.lib.format.write_array_header_1_0(ends[path], header)
+        done = 0
+        for block in _checked(array):
+            for path, rows in files.items():
+                mine = block[rows[done : done + len(block)]]
+                ends[path].write(np.ascontiguousarray(mine, dtype="<f4").data)
+            done += len(block)
 
 
 def _checked(array: Blocks) -> Iterator[np.ndarray]:

@@ -1,7 +1,7 @@
 """Stage `samples`: guided generations, by Eq. (7) or Eq. (8), at one scale or an equal share of several."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ from guidance_study.config import seams
 from guidance_study.execution.devices import halving, undivided
 from guidance_study.execution.job import Input, Job
 from guidance_study.execution.sharding import Work, rows
-from guidance_study.guidance import BASE, Batch, Classifier, Guidance, Model
+from guidance_study.guidance import BASE, Batch, Classifier, Guidance, Model, seen
 from guidance_study.networks.models import batches, load_classifier, load_network, set_up
 from guidance_study.processes import Process
 from guidance_study.processes.samplers import Guided, Sampler, Step
@@ -82,8 +82,7 @@ class Generator:
         scales and guidances of a purpose and seed.
         """
         label = (torch.arange(draws.first, draws.last) % self.classes if label is None else label).to(device)
-        seen = lambda model: replace(model, denoiser=self.sampler.denoiser(self.process, model.denoiser))  # noqa: E731
-        models = {role: seen(model) for role, model in self.models.items()}
+        models = seen(self.models, self.sampler, self.process)
         batch = Batch(scale, self.process, models, draws, self.classes, self.classifiers)
         with torch.no_grad():
             model = Counted(self.guidance.start(batch))

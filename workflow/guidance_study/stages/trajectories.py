@@ -1,7 +1,6 @@
 """Stage `trajectories`: guided trajectories from the same noises, with learned parts, exact parts, or some of each."""
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -9,7 +8,7 @@ import torch
 from guidance_study.config import seams
 from guidance_study.config.trajectories import EXACT
 from guidance_study.execution.job import Job
-from guidance_study.guidance import BASE, Batch, Classifier, Model
+from guidance_study.guidance import BASE, Batch, Classifier, Model, seen
 from guidance_study.metrics.oracle import oracle_of
 from guidance_study.networks.models import load_classifier, set_up
 from guidance_study.processes.ddpm import DDPM
@@ -76,8 +75,7 @@ def make(job: Job) -> None:
                 classifiers[role] = parts.classifier(part)
         chosen = params["sampler"] | ({"steps": run["steps"]} if run["steps"] else {})
         sampler = seams.parse("processes.samplers", chosen)
-        seen = lambda model: replace(model, denoiser=sampler.denoiser(process, model.denoiser))  # noqa: B023, E731
-        models = {role: seen(model) for role, model in models.items()}
+        models = seen(models, sampler, process)
         with torch.no_grad():
             guided = guidance.start(Batch(scale, process, models, draws, params["classes"], classifiers))
             path = sampler.path(process, guided, start, label, draws)

@@ -30,12 +30,6 @@ def _explained(path: Path, what: str) -> Iterator[None]:
         raise Unreadable(f"'{path}' is damaged: it is not {what} any more") from None
 
 
-def read_text(path: Path, what: str = "text") -> str:
-    """The text of a UTF-8 file. Raises Unreadable."""
-    with _explained(path, what):
-        return path.read_text(encoding="utf-8")
-
-
 def read_json(path: Path, what: str = "JSON", kind: type = dict) -> Any:
     """The value, a mapping unless another `kind` is said, in a JSON file. Raises Unreadable."""
     with _explained(path, what):

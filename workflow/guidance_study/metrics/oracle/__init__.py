@@ -44,6 +44,15 @@ class Oracle:
             return logits.logsumexp(1)
         return logits.gather(1, label[:, None])[:, 0] - self.log_prior[label]
 
+    def mahalanobis(self, x: Tensor, label: Tensor) -> Tensor:
+        """Distance of clean x (N, d) to the nearest component of its class, in standard deviations, (N,)."""
+        found = torch.full((len(x),), torch.inf, dtype=torch.float64, device=x.device)
+        parts = zip(self.labels.tolist(), self.means, self.variances, self.axes, strict=True)
+        for of, mean, variance, axes in parts:
+            rows = label == of
+            found[rows] = torch.minimum(found[rows], (((x[rows] - mean) @ axes) ** 2 / variance).sum(1))
+        return found.sqrt()
+
     @property
     def log_prior(self) -> Tensor:
         """log p(c), (classes,)."""

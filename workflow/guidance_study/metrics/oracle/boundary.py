@@ -20,6 +20,8 @@ class Boundary:
     `points` (M, d): on a line the roots, by bisection; in the plane points along the zero contours of the log ratio.
     """
 
+    name = None  # in rows of measures, as a judge: the mixture's is the only one
+
     def __init__(self, oracle: Oracle, reach: float = 6.0):
         self.reach, self._oracle = reach, oracle
         self.points = self._line(oracle) if oracle.dimension == 1 else self._plane(oracle)

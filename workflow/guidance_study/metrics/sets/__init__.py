@@ -5,13 +5,28 @@
 wants it.
 """
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    import numpy as np
 
 Value = TypeVar("Value")
 
 
-class Real:
+class HasBoundary(Protocol):
+    """What has a decision boundary: a classifier, or a mixture."""
+
+    @property
+    def name(self) -> str | None:
+        """In the rows of what it measures."""
+
+    def distance(self, x: "np.ndarray", labels: "np.ndarray") -> "np.ndarray":
+        """Signed distances (n,) of samples (n, *shape) to the boundary of their class, positive on its side."""
+
+
+class Real(ABC):
     """Real data, and what metrics compute of them once for all sets."""
 
     def __init__(self):
@@ -22,3 +37,35 @@ class Real:
         if name not in self._known:
             self._known[name] = compute()
         return self._known[name]
+
+    @property
+    @abstractmethod
+    def judges(self) -> Sequence[HasBoundary]:
+        """By whose boundaries margins are measured."""
+
+    @abstractmethod
+    def off(self, one: Any) -> "np.ndarray":
+        """How far off the data each sample (n,) of a set is, in units of how the data lie around there."""
+
+
+class Samples(ABC):
+    """What images and points share: labels (n,), and the samples themselves as vectors."""
+
+    labels: "np.ndarray"
+
+    @property
+    @abstractmethod
+    def samples(self) -> "np.ndarray":
+        """(n, *shape)."""
+
+    def margin(self, judge: HasBoundary) -> "np.ndarray":
+        """Signed distance (n,) of each sample to the boundary of its class by a judge, computed once."""
+        known: dict[str | None, np.ndarray] = self.__dict__.setdefault("_margins", {})
+        if judge.name not in known:
+            known[judge.name] = judge.distance(self.samples, self.labels)
+        return known[judge.name]
+
+    @property
+    def flat(self) -> "np.ndarray":
+        """(n, D) float64."""
+        return self.samples.reshape(len(self.samples), -1).astype("float64")

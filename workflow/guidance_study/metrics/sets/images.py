@@ -1,7 +1,7 @@
 """Generated images at one scale, in repeats: before, after each arm, and the retrieval controls; real images."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache, cached_property, partial
 
 import numpy as np
@@ -9,11 +9,11 @@ import numpy as np
 from guidance_study.config.experiments import EVALUATOR
 from guidance_study.execution.job import Input, Job
 from guidance_study.metrics.frechet import Gaussian
-from guidance_study.metrics.sets import Real
+from guidance_study.metrics.sets import HasBoundary, Real, Samples
 from guidance_study.metrics.sets.choice import moved
 from guidance_study.metrics.sets.real import real_sample
 from guidance_study.neighbours.retrieval import Space, retrieved
-from guidance_study.neighbours.search import Neighbours
+from guidance_study.neighbours.search import Neighbours, class_neighbours
 from guidance_study.support.reading import read_array
 
 PARTS = ("train", "held_out")  # of the real data
@@ -77,6 +77,12 @@ class Judge(Seen):
 
         return features(self.network, images)
 
+    def distance(self, x: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """First-order distance (n,) of images to the boundary of their class, positive on its side."""
+        from guidance_study.networks.models.margins import first_order
+
+        return first_order(self.network, x, labels)
+
     def guesses(self, features: np.ndarray) -> np.ndarray:
         """The classes (n,) of images from their features."""
         from guidance_study.networks.models import predicted
@@ -123,6 +129,13 @@ class RealImages(Real):
         """The classifiers among the spaces."""
         return [space for space in self.spaces if isinstance(space, Judge)]
 
+    def off(self, one: "Images") -> np.ndarray:
+        """Distance of each image to the nearest training image of its class, over that one's to its nearest, (n,)."""
+        bank, labels = self.images["train"].reshape(len(self.images["train"]), -1), self.labels["train"]
+        spacing = self.once("spacing", lambda: class_neighbours(bank, labels, bank, labels, 2).distance[:, 1])
+        found = class_neighbours(one.samples.reshape(len(one.samples), -1), one.labels, bank, labels, 1)
+        return found.distance[:, 0] / np.maximum(spacing[found.index[:, 0]], np.finfo(np.float32).eps)
+
     @cached_property
     def spaces(self) -> list[Seen]:
         inputs, known = self._job.inputs, (self.images, self.labels)
@@ -132,7 +145,7 @@ class RealImages(Real):
 
 
 @dataclass
-class Images:
+class Images(Samples):
     """Images (n, *shape), their labels, and the parts of the real data that they are compared with.
 
     `before`: the same before postprocessing, where these are after it.
@@ -144,18 +157,17 @@ class Images:
     references: tuple[str, ...] = PARTS
     before: "Images | None" = None
     part_of: "tuple[Images, slice] | None" = None
-    _margins: dict[str, np.ndarray] = field(default_factory=dict)
 
-    def margin(self, judge: Judge) -> np.ndarray:
-        """First-order distance (n,) of each image to the boundary of its class, by a judge."""
-        if self.part_of is not None:
-            whole, rows = self.part_of
-            return whole.margin(judge)[rows]
-        if judge.name not in self._margins:
-            from guidance_study.networks.models.margins import first_order
+    @property
+    def samples(self) -> np.ndarray:
+        return self.images
 
-            self._margins[judge.name] = first_order(judge.network, self.images, self.labels)
-        return self._margins[judge.name]
+    def margin(self, by: HasBoundary) -> np.ndarray:
+        """Signed distance (n,) of each image to the boundary of its class by a judge, computed once for all repeats."""
+        if self.part_of is None:
+            return super().margin(by)
+        whole, rows = self.part_of
+        return whole.margin(by)[rows]
 
     @cached_property
     def features(self) -> dict[str, np.ndarray]:

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from functools import cache, cached_property, partial
 
 import numpy as np
+import torch
 
 from guidance_study.execution.job import Input, Job
 from guidance_study.metrics.neighbour_distance import nearest_real
 from guidance_study.metrics.oracle import Oracle, oracle_of
 from guidance_study.metrics.oracle.boundary import Boundary
-from guidance_study.metrics.sets import Real
+from guidance_study.metrics.sets import Real, Samples
 from guidance_study.metrics.sets.choice import moved
 from guidance_study.metrics.sets.real import fresh, real_sample
 from guidance_study.neighbours.retrieval import Space, retrieved
@@ -24,12 +25,16 @@ from guidance_study.support.text import canonical
 class RealPoints(Real):
     """Held-out points x (N, d) float64 and their labels, and the mixture in closed form."""
 
-    def __init__(self, dataset: Input):
+    def __init__(self, oracle: Oracle, x: np.ndarray, labels: np.ndarray):
         super().__init__()
-        self.oracle: Oracle = oracle_of(dataset)
-        self.classes = self.oracle.classes
-        self.x = read_array(dataset.path / "held_out.npy").astype(np.float64)
-        self.labels = read_array(dataset.path / "held_out_labels.npy")
+        self.oracle, self.classes = oracle, oracle.classes
+        self.x, self.labels = x, labels
+
+    @classmethod
+    def of(cls, dataset: Input) -> "RealPoints":
+        """Those of a `dataset` artefact."""
+        x, labels = (read_array(dataset.path / f"held_out{part}.npy") for part in ("", "_labels"))
+        return cls(oracle_of(dataset), x.astype(np.float64), labels)
 
     @cached_property
     def boundary(self) -> Boundary:
@@ -39,9 +44,18 @@ class RealPoints(Real):
         """The points of a class."""
         return self.x[self.labels == label]
 
+    @property
+    def judges(self) -> list[Boundary]:
+        """The mixture's own boundary."""
+        return [self.boundary]
+
+    def off(self, one: "Points") -> np.ndarray:
+        """Mahalanobis distance of each point to the nearest Gaussian of its class, (n,)."""
+        return self.oracle.mahalanobis(torch.from_numpy(one.flat), torch.from_numpy(one.labels)).numpy()
+
 
 @dataclass
-class Points:
+class Points(Samples):
     """Points x (n, d) and their labels; `before`, the same before postprocessing, where these are after it."""
 
     x: np.ndarray
@@ -54,10 +68,9 @@ class Points:
         """To the nearest real point of the class, (n,)."""
         return nearest_real(self.x, self.labels, self.real.x, self.real.labels)
 
-    @cached_property
-    def margin(self) -> np.ndarray:
-        """Signed distance to the boundary, (n,): positive on the side of the label."""
-        return self.real.boundary.distance(self.x, self.labels)
+    @property
+    def samples(self) -> np.ndarray:
+        return self.x
 
 
 @dataclass(frozen=True)
@@ -75,7 +88,7 @@ class Sets:
 
     def __init__(self, job: Job):
         set_up()
-        self.job, self.real = job, RealPoints(job.inputs["dataset"])
+        self.job, self.real = job, RealPoints.of(job.inputs["dataset"])
         source = job.inputs["samples"]
         self.samples, self.labels = read_array(source.path / "samples.npy"), read_array(source.path / "labels.npy")
         self.scale_of, self.scales = scale_of(source.params), source.params["scales"]

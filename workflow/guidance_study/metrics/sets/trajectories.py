@@ -20,7 +20,7 @@ class Travelled:
 
     def __init__(self, source: Input, dataset: Input, name: str = ""):
         self.name = name  # of the entry of `trajectories`
-        self.params, self.real = source.params, RealPoints(dataset)
+        self.params, self.real = source.params, RealPoints.of(dataset)
         self.trajectories = read_array(source.path / "trajectories.npy")  # (rows, frames, n, d) float64
         self.labels = read_array(source.path / "labels.npy")
         self.times: list[int] = frame_times(source.params)

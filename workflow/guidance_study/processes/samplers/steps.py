@@ -1,5 +1,7 @@
 """What samplers of fixed steps of a DDPM share: grid, end of the path, clipping of x_0. Defines no kind."""
 
+from abc import abstractmethod
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar, Literal
@@ -52,22 +54,23 @@ class SteppedSampler(Sampler):
         first, gaps = process.timesteps - 1, max(self.steps - 1, 1)
         if self.grid == "uniform":
             return [*(round(first * (1 - i / gaps)) for i in range(self.steps)), -1]
-        there = [process.log_snr(t) for t in range(process.timesteps)]  # falls with t
+        there = [-process.log_snr(t) for t in range(process.timesteps)]  # rises with t
         found: list[int] = []
         for i in range(self.steps):
             wanted = there[first] + i / gaps * (there[0] - there[first])
-            found.append(min(range(process.timesteps), key=lambda t: abs(there[t] - wanted)))
+            after = min(bisect_left(there, wanted), first)
+            found.append(min(max(after - 1, 0), after, key=lambda t: abs(there[t] - wanted)))
         for i in reversed(range(self.steps)):  # where the grid is finer than the process, each has its own step
             found[i] = max(found[i], found[i + 1] + 1 if i + 1 < self.steps else 0)
         for i in range(self.steps):
             found[i] = min(found[i], found[i - 1] - 1 if i else first)
         return [*found, -1]
 
+    @abstractmethod
     def path(
         self, process: DDPM, model: Guided, x: "Tensor", label: "Tensor | None", draws: "Draws"
     ) -> "Iterator[tuple[int, Tensor]]":
         """The reverse trajectory from x ~ N(0, I): (diffusion step reached, x), ending with (-1, x_0)."""
-        raise NotImplementedError
 
     def denoiser(self, process: DDPM, denoiser: Denoiser) -> Denoiser:
         """With x_0 clipped, where that is to be before guidance."""
