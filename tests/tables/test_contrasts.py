@@ -20,7 +20,7 @@ def rows(effect: float, seeds: int, spread: float = 0.05) -> pd.DataFrame:
                         "space": "evaluator", "reference": None, "label": None}  # fmt: skip
                 found.append(said | {"state": "before", "arm": None, "value": value})
                 found.append(said | {"state": "after", "arm": "a", "value": value * np.exp(effect)})
-    return pd.DataFrame(found)
+    return pd.DataFrame(found).assign(run=None)
 
 
 GROWS = Contrast.model_validate(
@@ -73,17 +73,90 @@ def test_a_difference_of_differences_takes_the_control_away():
     assert answered(rows(0.5, 5), [both], None).iloc[0]["mean"] == pytest.approx(0, abs=1e-12)
 
 
-def test_what_does_not_fit_is_a_sentence(parsed):
+def test_a_seed_without_a_number_is_said_and_not_left_out():
+    """Seeds that are lost are seldom lost by chance: what is left would be chosen by its answer."""
+    whole = rows(0.5, 5)
+    broken = whole.copy()
+    broken.loc[(broken["seed"] == 3) & (broken["scale"] == 3.0) & (broken["repeat"] == 1), "value"] = np.nan
+    gone = whole[(whole["seed"] != 2) | (whole["scale"] != 1.0)]
+    for measured, said in ((broken, "seed 3 has no finite number"), (gone, "nothing is measured of seed 2")):
+        found = answered(measured, [GROWS], None).iloc[0]
+        assert (found["answer"], found["decided"], found["seeds"]) == (f"not answered: {said}", "undecided", 0)
+    below = whole.assign(value=np.where(whole["seed"] == 1, 0.0, whole["value"]))
+    assert "has no logarithm" in answered(below, [EQUAL], None).iloc[0]["answer"]
+    assert lines(answered(broken, [GROWS], None))[0]["Mean"] == "-"
+
+
+def test_sides_are_compared_in_one_space_and_against_one_part_of_the_real_data():
+    """Held-out images stand beside training ones alone: generations too, then, and a null stays a null."""
+    null = rows(0.0, 5)
+    near, far = null.assign(reference="train"), null.assign(reference="held_out", value=null["value"] + 1)
+    real = null[null["state"] == "before"].assign(state="real", reference="train")
+    measured = pd.concat([near, far, real], ignore_index=True)
+    ask = GROWS.plain() | {"left": {"state": "before"}, "right": {"state": "real"}}
+    assert answered(measured, [Contrast.model_validate(ask)], None).iloc[0]["mean"] == pytest.approx(0, abs=1e-12)
+    apart = pd.concat([null.assign(space="a"), real.assign(space="b", reference=None)], ignore_index=True)
+    said = answered(apart, [Contrast.model_validate(ask)], None).iloc[0]["answer"]
+    assert said == "not answered: its sides share no space"
+
+
+def test_holm_counts_the_answer_no_of_an_equality_too():
+    measured = rows(0.13, 5)  # log ratio 0.13, not within 0.1: told so by one test, hardly by one of a thousand
+    alone, many = (answered(measured.assign(value=measured["value"]), [EQUAL], n).iloc[0] for n in (1, 10**9))
+    assert alone["decided"] == "does not hold"
+    assert many["p_holm"] >= alone["p_holm"]
+
+
+GOOD = {"question": "q", "of": "digits_cfg", "metric": "margin", "left": {"scales": [2.5]}, "expects": "above"}
+MISTAKES = [
+    ({"of": "nothing"}, "allowed are"),
+    ({"metric": "sharpness"}, "allowed are"),
+    ({"metric": "displacement"}, "metric displacement.*allowed are after, real_after"),
+    ({"space": "moon"}, "allowed are None, evaluator"),
+    ({"metric": "frechet", "space": "moon"}, "allowed are None, evaluator"),
+    ({"metric": "off_support", "space": "evaluator"}, "allowed are None"),
+    ({"reference": "train"}, "compares with no part"),
+    ({"metric": "frechet", "reference": "held_out", "right": {"state": "real"}}, "of held-out images itself"),
+    ({"left": {"arm": "no_arm"}}, "allowed are pixels_k20"),
+    ({"left": {"state": "after"}}, "needs an arm"),
+    ({"left": {"state": "before", "arm": "features_k20"}}, "is of no arm"),
+    ({"left": {"run": "exact"}}, "has arms"),
+    ({"left": {"run": "exact", "state": "before"}}, "neither a state nor an arm"),
+    ({"left": {"state": "redraw"}}, "state, of metric margin"),
+    ({"left": {"metric": "sharpness"}}, "allowed are"),
+    ({"left": {"state": "real_after", "arm": "features_k20"}}, "evaluation.real"),
+    ({"right": {"scales": [9]}}, "allowed are 2.25"),
+    ({"expects": "equal"}, "how near to 0"),
+    ({"within": 0.1}, "how near to 0"),
+    ({"expects": "equal", "within": 0.1, "threshold": 1.0}, "threshold has the value 1"),
+    ({"value": "log_ratio"}, "needs a right side"),
+    ({"beside": [{"scales": [2.5]}, {"scales": [2.25]}]}, "as many sides"),
+    ({"of": "gauss_mid", "metric": "boundary", "left": {"scales": [1]}}, "\\(run\\)' has the value None"),
+    ({"of": "gauss_mid", "metric": "boundary", "left": {"run": "exact"}, "space": "evaluator"}, "allowed are None"),
+    ({"of": "gauss_mid", "metric": "margin", "left": {"run": "exact"}}, "allowed are"),
+    ({"of": "gauss_mid", "metric": "boundary", "left": {"run": "exact", "scales": [7]}}, "allowed are 1.0"),
+    ({"of": "fractal_c_cfg", "metric": "boundary", "left": {}, "space": "evaluator"}, "allowed are None"),
+]
+
+
+@pytest.mark.parametrize(("change", "part"), MISTAKES)
+def test_what_does_not_fit_is_a_sentence_before_any_job(parsed, change, part):
     from guidance_study.config.loading import ConfigError
 
-    good = {"question": "q", "of": "digits_cfg", "metric": "margin", "left": {"scales": [2.5]}, "expects": "above"}
-    wrong = {
-        "of": ("nothing", "allowed are"), "metric": ("sharpness", "allowed are"), "space": ("moon", "allowed are"),
-        "left": ({"arm": "no_arm"}, "allowed are pixels_k20"), "right": ({"scales": [9]}, "allowed are 2.25"),
-        "expects": ("equal", "how near to 0"),
-    }  # fmt: skip
-    for key, (value, part) in wrong.items():
-        table = {"kind": "contrasts", "title": "t", "contrasts": [good | {key: value}]}
-        with pytest.raises(ConfigError, match=part) as caught:
-            parsed({"tables": {"table_q": table}})
-        assert "\n" not in str(caught.value)
+    with pytest.raises(ConfigError, match=part) as caught:
+        parsed({"tables": {"table_q": {"kind": "contrasts", "title": "t", "contrasts": [GOOD | change]}}})
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("table", "part"),
+    [
+        ({"family": 1, "contrasts": [GOOD, GOOD | {"question": "r"}]}, "at least"),
+        ({"contrasts": [GOOD, GOOD]}, "twice"),
+    ],
+)
+def test_a_table_counts_its_own_questions_each_of_which_stands_once(parsed, table, part):
+    from guidance_study.config.loading import ConfigError
+
+    with pytest.raises(ConfigError, match=part):
+        parsed({"tables": {"table_q": {"kind": "contrasts", "title": "t", **table}}})

@@ -44,6 +44,20 @@ def test_equivalence_is_found_falsely_at_its_rate_at_the_edge_of_the_margin_and_
     assert statistics.tost([0.1], 1.0) == 1
 
 
+def test_a_mean_outside_the_margin_is_told_at_its_rate():
+    source = np.random.default_rng(5)
+    at_edge = [statistics.different(source.normal(1.0, 0.2, 10), 1.0) < 0.05 for _ in range(RUNS)]
+    assert within(np.mean(at_edge), 0.025)  # of both sides, the one where the mean lies
+    assert np.mean([statistics.different(source.normal(2, 0.2, 10), 1.0) < 0.05 for _ in range(200)]) > 0.99
+    assert statistics.different([3.0], 1.0) == 1
+
+
+def test_the_margin_that_would_be_shown_is_the_edge_of_the_test():
+    values = [0.3, -0.1, 0.2, 0.4, 0.0]
+    edge = statistics.equal_within(values)
+    assert statistics.tost(values, edge * 1.001) < 0.05 < statistics.tost(values, edge * 0.999)
+
+
 def test_holm_is_the_textbooks_and_keeps_the_error_of_a_family():
     assert statistics.holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
     assert statistics.holm([0.01], family=24) == pytest.approx([0.24])

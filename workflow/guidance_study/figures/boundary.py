@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from guidance_study.config.base import Colour, Name, Spec, Title
+from guidance_study.config.experiments import EVALUATOR
 from guidance_study.config.sentences import known
 from guidance_study.figures import Figure
-from guidance_study.support.text import shown
+from guidance_study.tables import OverSeeds
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,6 +25,7 @@ class Line(Spec):
 
     of: Name = Field(description="name in `experiments` or `trajectories`")
     run: Name | None = Field(None, description="a run, of an entry of `trajectories`")
+    judge: Name | None = Field(None, description="one of the experiment's `judges`; null: its evaluator (our guess)")
     label: Title = Field(description="in the legend")
 
 
@@ -34,7 +36,7 @@ class Panel(Spec):
     lines: list[Line] = Field(min_length=1, max_length=6, description="what is drawn")
 
 
-class BoundaryFigure(Figure):
+class BoundaryFigure(OverSeeds, Figure):
     """Mean signed distance to the boundary against the guidance scale; real data's as a line; seeds as a band."""
 
     kind: Literal["boundary"]
@@ -53,8 +55,12 @@ class BoundaryFigure(Figure):
                 if line.of in study.trajectories:
                     known(f"{here}.run", line.run, study.trajectories[line.of].runs)
                     known(f"{at}.reference", self.reference, study.trajectories[line.of].runs)
+                    known(f"{here}.judge", line.judge, [None])
                 elif study.experiments[line.of].evaluator is None:
                     raise ValueError(f"configuration key '{here}.of' has the value '{line.of}': it has no evaluator")
+                else:
+                    known(f"{here}.run", line.run, [None])
+                    known(f"{here}.judge", line.judge, [None, *study.experiments[line.of].judges])
 
     def asks(self, study: "Study") -> Iterator[tuple[tuple, list[str]]]:
         """The distances of everything that it shows."""
@@ -69,15 +75,7 @@ class BoundaryFigure(Figure):
 
     def needs(self, plan: "Plan") -> tuple[dict, dict]:
         """The measures of every line and seed."""
-        inputs, sources = {}, []
-        for (name, at), _ in dict.fromkeys((key, tuple(names)) for key, names in self.asks(plan.study)):
-            for seed in plan.study.seeds:
-                role = f"{name}/{shown(at) if isinstance(at, float | int) else at}/{seed}"
-                of_runs = name in plan.study.trajectories
-                measures = plan.trajectory_measures if of_runs else plan.measures
-                inputs[role] = measures(name, at, seed)
-                sources.append({"role": role, "of": name, "seed": seed})
-        return inputs, {"sources": sources}
+        return plan.sources_of(self.asks(plan.study), self.trained(plan.study))
 
     def draw(self, job: "Job") -> "Drawing":
         """The matplotlib figure."""
@@ -85,7 +83,6 @@ class BoundaryFigure(Figure):
         from guidance_study.tables.reporting import collect
 
         rows, _ = collect(job, None)
-        rows = rows.reindex(columns=dict.fromkeys([*rows.columns, "run", "space"]))
         rows = rows[rows["metric"].isin(["boundary", "margin"]) & rows["label"].isna()]
         drawn, axes = style.figure(1, len(self.panels), 2.4 * len(self.panels), 2.5)
         for axis, panel in zip(axes[0], self.panels, strict=True):
@@ -104,8 +101,7 @@ class BoundaryFigure(Figure):
         return drawn
 
     def _line(self, axis, rows: "pd.DataFrame", line: Line, colour: str) -> None:
-        mine = rows[rows["of"] == line.of]
-        mine = mine[mine["space"].isna() | (mine["space"] == mine["space"].dropna().min())]
+        mine = rows[(rows["of"] == line.of) & (rows["space"].isna() | (rows["space"] == (line.judge or EVALUATOR)))]
         before = mine[mine["state"].isna() & (mine["run"] == line.run)] if line.run else mine[mine["state"] == "before"]
         by_seed = before.groupby(["scale", "seed"])["value"].mean().unstack()
         axis.plot(by_seed.index, by_seed.mean(axis=1), color=colour, marker="o", markersize=3, label=line.label)

@@ -57,11 +57,17 @@ class Metric(seams.Kind):
     columns: ClassVar[tuple[Column, ...]]  # the numbers; configurations call them by name
     meaning: ClassVar[str] = ""  # a sentence below tables; its {names} are filled with the metric's fields
     states: ClassVar[tuple[str | None, ...]] = SETS
+    references: ClassVar[tuple[str, ...]] = ()  # parts of the real data that images are compared with
 
     @classmethod
     def called(cls) -> str:
         """Its kind."""
         return str(get_args(cls.model_fields["kind"].annotation)[0])
+
+    @classmethod
+    def seen_in(cls, column: str, judges: list[str], spaces: list[str]) -> list[str]:
+        """The `space` of the rows of a column of images, out of judges and pretrained spaces; none: it has none."""
+        return []
 
     @classmethod
     def recipe(cls, given: dict) -> dict:
@@ -90,6 +96,12 @@ class ImageMetric(Metric):
     """Of images: features with those of real images, in each space and for each part of the real data."""
 
     of: ClassVar[tuple[str, ...]] = ("images",)
+    references: ClassVar[tuple[str, ...]] = ("train", "held_out")
+
+    @classmethod
+    def seen_in(cls, column: str, judges: list[str], spaces: list[str]) -> list[str]:
+        """Every one."""
+        return [*judges, *spaces]
 
     @abstractmethod
     def compare(self, features: np.ndarray, seen: Seen, part: str) -> float | dict[str, float]:

@@ -20,11 +20,15 @@ class Accuracy(Metric):
     of = ("images",)
     columns = (Column("accuracy", "accuracy"),)
 
+    @classmethod
+    def seen_in(cls, column: str, judges: list[str], spaces: list[str]) -> list[str]:
+        """Judges."""
+        return judges
+
     def measure(self, one: Images, real: RealImages) -> Iterator[Row]:
-        """One row where there is an evaluator."""
-        for seen in real.spaces:
-            if not seen.pretrained:
-                yield Row("accuracy", accuracy(seen.guesses(one.features[seen.name]), one.labels))
+        """One row for each judge."""
+        for seen in real.judges:
+            yield Row("accuracy", accuracy(seen.guesses(one.features[seen.name]), one.labels), seen.name)
 
 
 def accuracy(predicted: np.ndarray, labels: np.ndarray) -> float:

@@ -19,6 +19,11 @@ class KernelDistance(ImageMetric):
     seed: int
     columns = (Column("kid", "KID x 1000", factor=1000),)
 
+    @classmethod
+    def seen_in(cls, column: str, judges: list[str], spaces: list[str]) -> list[str]:
+        """Pretrained ones."""
+        return spaces
+
     def compare(self, features: np.ndarray, seen: Seen, part: str) -> float | dict[str, float]:
         """Not in the evaluation classifier's space."""
         return kernel_distance(seen.real[part], features, self.seed) if seen.pretrained else {}

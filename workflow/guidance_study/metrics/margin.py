@@ -31,6 +31,11 @@ class Margin(Metric):
         f" change of class: by DeepFool, mean over at most {DEEPFOOL} images a set."
     )
 
+    @classmethod
+    def seen_in(cls, column: str, judges: list[str], spaces: list[str]) -> list[str]:
+        """Judges."""
+        return judges
+
     def measure(self, one: Images, real: RealImages) -> Iterator[Row]:
         """All four, for each judge."""
         import numpy as np

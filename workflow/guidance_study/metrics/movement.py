@@ -36,6 +36,11 @@ class Movement(Metric):
         " margins before, chosen by another judge where there are two."
     )
 
+    @classmethod
+    def seen_in(cls, column: str, judges: list[str], spaces: list[str]) -> list[str]:
+        """Judges, but for what needs none."""
+        return [] if column == "displacement" else judges
+
     def measure(self, one: Any, real: Any) -> Iterator[Row]:
         """All four; what needs a margin for each judge."""
         import numpy as np

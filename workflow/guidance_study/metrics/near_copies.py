@@ -23,6 +23,7 @@ class NearCopies(Metric):
     kind: Literal["near_copies"]
     copy_quantile: float = 0.01
     of = ("images",)
+    references = ("train",)
     columns = (Column("near_copies", "near copies"),)
     meaning = (
         "Near copies: generations that are a training image or closer to one, in pixels, than all but the closest"

@@ -29,6 +29,11 @@ class OffSupport(Metric):
         " with the margin is taken within classes and averaged."
     )
 
+    @classmethod
+    def seen_in(cls, column: str, judges: list[str], spaces: list[str]) -> list[str]:
+        """Judges, but for what needs none."""
+        return [] if column == "off_support" else judges
+
     def measure(self, one: Any, real: Any) -> Iterator[Row]:
         """Both; the correlation for each judge."""
         off = real.off(one)

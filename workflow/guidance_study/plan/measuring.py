@@ -1,7 +1,8 @@
 """What is measured of an experiment: distances and the like, before and after postprocessing, and what it costs."""
 
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 from guidance_study.config import seams
 from guidance_study.config.experiments import Arm, Experiment
@@ -11,6 +12,7 @@ from guidance_study.plan.postprocessing import selector
 from guidance_study.plan.recipes import Artefact, at_scales
 from guidance_study.support.errors import StudyError
 from guidance_study.support.params import Params
+from guidance_study.support.text import shown
 
 if TYPE_CHECKING:
     from guidance_study.plan.plan import Plan
@@ -21,8 +23,8 @@ Measured = tuple[str, float | str | None]  # (experiment, scale or None: all) or
 def asked(study: Study) -> dict[Measured, set[str]]:
     """Names of metrics that tables and figures ask for, by what they are of."""
     found: dict[Measured, set[str]] = defaultdict(set)
-    for shown in [*study.tables.values(), *study.figures.values()]:
-        for key, names in shown.asks(study):
+    for target in [*study.tables.values(), *study.figures.values()]:
+        for key, names in target.asks(study):
             found[key].update(names)
     return found
 
@@ -60,6 +62,23 @@ def measures(plan: "Plan", name: str, scale: float | None, seed: int) -> Artefac
     }
     about = f"{name}: measured {at_scales(scales)}, seed {seed}"
     return plan.add(Artefact("measures", samples.label, params, inputs, about))
+
+
+def sources_of(
+    plan: "Plan", asks: Iterable[tuple[Measured, list[str]]], seeds: list[int]
+) -> tuple[dict[str, Artefact], dict[str, Any]]:
+    """The measures of all that is asked for, by role, of these seeds; and `sources`: their roles, of what, seed."""
+    inputs: dict[str, Artefact] = {}
+    sources: list[Params] = []
+    for name, at in dict.fromkeys(key for key, _ in asks):
+        for seed in seeds:
+            role = f"{name}/{at if at is None or isinstance(at, str) else shown(at)}/{seed}"
+            if name in plan.study.trajectories:
+                inputs[role] = trajectory_measures(plan, name, str(at), seed)
+            else:
+                inputs[role] = measures(plan, name, None if at is None else float(at), seed)
+            sources.append({"role": role, "of": name, "seed": seed})
+    return inputs, {"sources": sources}
 
 
 def trajectory_measures(plan: "Plan", name: str, reference: str, seed: int) -> Artefact:

@@ -50,6 +50,7 @@ class Plan:
     real_postprocessed = postprocessing.real_postprocessed
     measures = measuring.measures
     trajectory_measures = measuring.trajectory_measures
+    sources_of = measuring.sources_of
     cost = measuring.cost
 
     def __init__(self, study: Study):

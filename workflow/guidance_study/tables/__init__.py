@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from guidance_study.config.base import Title
+from guidance_study.config.base import Depth, Spec, Title
 from guidance_study.config.seams import Kind
 
 if TYPE_CHECKING:
@@ -18,7 +18,17 @@ if TYPE_CHECKING:
     from guidance_study.plan.recipes import Artefact
 
 
-class Table(Kind):
+class OverSeeds(Spec):
+    """What shows a number of several training seeds."""
+
+    seeds: Depth | None = Field(None, description="the first so many training seeds; null: all (our guess)")
+
+    def trained(self, study: "Study") -> list[int]:
+        """The training seeds that it shows."""
+        return study.seeds[: self.seeds]
+
+
+class Table(OverSeeds, Kind):
     """An entry of `tables:`."""
 
     title: Title = Field(description="one line above the table")

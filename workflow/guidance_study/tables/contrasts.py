@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field, model_validator
 
 from guidance_study.config.base import Depth, Name, PositiveFloat, Scales, Spec, Title
-from guidance_study.config.sentences import known
+from guidance_study.config.experiments import EVALUATOR, Experiment
+from guidance_study.config.sentences import distinct, known
 from guidance_study.metrics import metrics_of
 from guidance_study.support.text import shown
 from guidance_study.tables import Table
@@ -18,20 +19,29 @@ if TYPE_CHECKING:
     from guidance_study.execution.job import Job
     from guidance_study.plan.plan import Plan
 
-STATES = ("real", "real_after", "before", "after", "retrieval", "targets")
 OF_ARMS = ("real_after", "after", "retrieval", "targets")  # states that an arm makes
+OF_WAYS = ("retrieval", "targets")  # and those that a control's arm does not have
+REAL = ("real", "real_after")  # states of real data: as held-out images, they are compared with training ones alone
 
 
 class Side(Spec):
     """What is measured on one side of a contrast: a state of the samples, or a run of trajectories, at some scales."""
 
-    state: Literal["real", "real_after", "before", "after", "retrieval", "targets"] | None = Field(
+    state: Literal["real", "real_after", "before", "redraw", "after", "retrieval", "targets"] | None = Field(
         None, description="null: after where an arm is named, else before (our guess)"
     )
     arm: str | None = Field(None, description="arm name, for instance features_k20")
     run: Name | None = Field(None, description="a run, of an entry of `trajectories`")
     scales: Scales | None = Field(None, description="guidance scales, averaged; null: every evaluated one")
     metric: str | None = Field(None, description="another metric than the contrast's own")
+
+    @model_validator(mode="after")
+    def _one_kind(self):
+        if self.run is not None and (self.state or self.arm):
+            raise ValueError(f"the run '{self.run}' has neither a state nor an arm")
+        if (self.means in OF_ARMS) != (self.arm is not None):
+            raise ValueError(f"state {self.means} {'needs an arm' if self.arm is None else 'is of no arm'}")
+        return self
 
     @property
     def means(self) -> str | None:
@@ -56,12 +66,14 @@ class Contrast(Spec):
     metric: str = Field(description="a metric's column")
     space: str | None = Field(None, description="evaluator, a judge or a pretrained space; null: the first, or none")
     reference: Literal["train", "held_out"] | None = Field(
-        None, description="real images that are compared with; null: held-out ones, where any are (our guess)"
+        None,
+        description="real images that are compared with; null: held-out ones, or training ones where a side is itself"
+        " of held-out ones (our guess)",
     )
     left: Side = Field(description="one side")
     right: Side | None = Field(None, description="the other side; null: the left one by itself")
     beside: list[Side] = Field(
-        [], max_length=2, description="left and right of a control whose difference is taken away (our guess: none)"
+        [], max_length=2, description="as many sides, of a control whose value is taken away (our guess: none)"
     )
     value: Literal["difference", "log_ratio"] = Field(
         "difference", description="left less right, or the logarithm of their ratio (our guess)"
@@ -74,8 +86,12 @@ class Contrast(Spec):
     def _fits(self):
         if (self.expects == "equal") != (self.within is not None):
             raise ValueError("'within' says how near to 0 counts as equal, where 'expects' is equal and nowhere else")
+        if self.expects == "equal" and self.threshold:
+            raise ValueError(f"threshold has the value {self.threshold:g}: where 'expects' is equal, 'within' says it")
         if self.value == "log_ratio" and self.right is None:
             raise ValueError("a log_ratio needs a right side")
+        if self.beside and len(self.beside) != 1 + (self.right is not None):
+            raise ValueError("'beside' needs as many sides as stand before it: left and right, or left alone")
         return self
 
     @property
@@ -95,37 +111,28 @@ class ContrastsTable(Table):
     reference_run: Name = Field("exact", description="run of trajectories that metrics compare with")
 
     def check(self, at: str, study: "Study") -> None:
-        """Every name exists where it is looked for."""
+        """Every name exists where it is looked for, and something is measured of every side."""
+        distinct(f"{at}.contrasts (question)", [contrast.question for contrast in self.contrasts])
+        if self.family is not None and self.family < len(self.contrasts):
+            raise ValueError(
+                f"configuration key '{at}.family' has the value {self.family}: it counts at least the"
+                f" {len(self.contrasts)} tests of this table"
+            )
         for i, contrast in enumerate(self.contrasts):
             here = f"{at}.contrasts[{i}]"
             known(f"{here}.of", contrast.of, [*study.experiments, *study.trajectories])
-            (self._of_experiment if contrast.of in study.experiments else self._of_runs)(here, contrast, study)
+            if contrast.of in study.experiments:
+                _fits_experiment(here, contrast, study.experiments[contrast.of])
+            else:
+                self._fits_runs(here, contrast, study)
 
-    def _of_experiment(self, at: str, contrast: Contrast, study: "Study") -> None:
-        experiment = study.experiments[contrast.of]
-        known(f"{at}.metric", contrast.metric, list(metrics_of("points" if experiment.exact else "images")))
-        judging = ["evaluator"] if experiment.evaluator else []
-        spaces = [*judging, *experiment.judges, *experiment.evaluation.spaces]
-        if contrast.space is not None:
-            known(f"{at}.space", contrast.space, [] if experiment.exact else spaces)
-        for side in contrast.sides:
-            if side.run is not None:
-                raise ValueError(f"configuration key '{at}' names the run '{side.run}', but '{contrast.of}' has arms")
-            if side.means in OF_ARMS:
-                known(f"{at} (arm)", side.arm, [arm.name for arm in experiment.arms])
-            for scale in side.scales or []:
-                known(f"{at} (scales)", scale, experiment.evaluation.scales)
-            if side.means == "real_after" and not experiment.evaluation.real:
-                raise ValueError(
-                    f"configuration key 'experiments.{contrast.of}.evaluation.real' has the value False:"
-                    f" '{at}' asks for real data after a flow"
-                )
-
-    def _of_runs(self, at: str, contrast: Contrast, study: "Study") -> None:
+    def _fits_runs(self, at: str, contrast: Contrast, study: "Study") -> None:
         runs = study.trajectories[contrast.of].runs
-        known(f"{at}.metric", contrast.metric, list(metrics_of("trajectories")))
         known("reference_run", self.reference_run, runs)
+        for key in ("space", "reference"):
+            known(f"{at}.{key}", getattr(contrast, key), [None])
         for side in contrast.sides:
+            known(f"{at} (metric)", side.metric or contrast.metric, list(metrics_of("trajectories")))
             known(f"{at} (run)", side.run, runs)
             for scale in side.scales or []:
                 known(f"{at} (scales)", scale, runs[str(side.run)].scales)
@@ -148,16 +155,7 @@ class ContrastsTable(Table):
 
     def needs(self, plan: "Plan") -> tuple[dict, dict]:
         """The measures of everything that is asked for, of every seed."""
-        inputs, sources = {}, []
-        for name, at in dict.fromkeys(key for key, _ in self.asks(plan.study)):
-            for seed in plan.study.seeds:
-                role = f"{name}/{shown(at) if isinstance(at, float | int) else at}/{seed}"
-                if name in plan.study.trajectories:
-                    inputs[role] = plan.trajectory_measures(name, str(at), seed)
-                else:
-                    inputs[role] = plan.measures(name, at, seed)
-                sources.append({"role": role, "of": name, "seed": seed})
-        return inputs, {"sources": sources}
+        return plan.sources_of(self.asks(plan.study), self.trained(plan.study))
 
     def make(self, job: "Job") -> "tuple[pd.DataFrame, pd.DataFrame, list[str]]":
         """(tidy numbers, table, notes)."""
@@ -168,3 +166,37 @@ class ContrastsTable(Table):
         rows, _ = collect(job, None)
         found = answered(rows, self.contrasts, self.family)
         return found, framed(lines(found)), notes(found, self)
+
+
+def _fits_experiment(at: str, contrast: Contrast, experiment: Experiment) -> None:
+    """Raise ValueError where a contrast looks for what is not measured of its experiment."""
+    metrics = metrics_of("points" if experiment.exact else "images")
+    judges = [EVALUATOR, *experiment.judges] if experiment.evaluator else list(experiment.judges)
+    arms = {arm.name: arm for arm in experiment.arms}
+    for side in contrast.sides:
+        if side.run is not None:
+            raise ValueError(f"configuration key '{at}' names the run '{side.run}', but '{contrast.of}' has arms")
+        name = side.metric or contrast.metric
+        known(f"{at} (metric)", name, list(metrics))
+        known(f"{at} (state, of metric {name})", side.means, [state for state in metrics[name].states if state])
+        if side.arm is not None:
+            known(f"{at} (arm)", side.arm, [n for n, a in arms.items() if side.means not in OF_WAYS or not a.control])
+            if side.means == "real_after" and arms[side.arm].moves is not None:
+                raise ValueError(f"configuration key '{at}' has arm '{side.arm}', which moves no real data")
+        for scale in side.scales or []:
+            known(f"{at} (scales)", scale, experiment.evaluation.scales)
+        if side.means == "real_after" and not experiment.evaluation.real:
+            raise ValueError(
+                f"configuration key 'experiments.{contrast.of}.evaluation.real' has the value False: '{at}' asks for"
+                " real data after a flow"
+            )
+        seen = [] if experiment.exact else metrics[name].seen_in(name, judges, experiment.evaluation.spaces)
+        known(f"{at}.space (of metric {name})", contrast.space, [None, *seen])
+        references = metrics[name].references
+        if not references:
+            known(f"{at}.reference (metric {name} compares with no part)", contrast.reference, [None])
+        elif contrast.reference == "held_out" and side.means in REAL:
+            raise ValueError(
+                f"configuration key '{at}.reference' has the value 'held_out': state {side.means} is of held-out images"
+                " itself, and is compared with training ones"
+            )

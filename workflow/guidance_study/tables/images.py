@@ -97,7 +97,7 @@ class ImageTable(Table):
         """The measures of every experiment, scale and seed."""
         inputs, sources = {}, []
         for (name, scale), _ in self.asks(plan.study):
-            for seed in plan.study.seeds:
+            for seed in self.trained(plan.study):
                 role = f"{name}/{shown(scale)}/{seed}"
                 inputs[role] = plan.measures(name, scale, seed)
                 sources.append({"role": role, "experiment": name, "seed": seed})

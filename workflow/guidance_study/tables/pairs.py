@@ -9,6 +9,7 @@ from pydantic import Field
 
 from guidance_study.config.base import Name, Spec
 from guidance_study.config.sentences import known
+from guidance_study.tables import OverSeeds
 from guidance_study.tables.trajectories import known_runs, travelled
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ class Pair(Spec):
     )
 
 
-class PairsSpec(Spec):
+class PairsSpec(OverSeeds):
     """Pairs of runs over entries of `trajectories`."""
 
     renamed: ClassVar = {"paths": "trajectories"}
@@ -55,4 +56,4 @@ class PairsSpec(Spec):
 
     def needs(self, plan: "Plan") -> tuple[dict, dict]:
         """The trajectories of every entry and seed."""
-        return travelled(plan, self.trajectories)
+        return travelled(plan, self.trajectories, self.trained(plan.study))

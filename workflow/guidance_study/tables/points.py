@@ -44,7 +44,7 @@ class PointTable(Table):
 
     def needs(self, plan: "Plan") -> tuple[dict, dict]:
         """The measures of every experiment and seed."""
-        return measured(plan, self.experiments)
+        return measured(plan, self.experiments, self.trained(plan.study))
 
     def make(self, job: "Job") -> "tuple[pd.DataFrame, pd.DataFrame, list[str]]":
         """(tidy numbers, table, notes)."""
@@ -70,11 +70,11 @@ def known_experiments(at: str, names: list[str], study: "Study") -> None:
     distinct(at, names)
 
 
-def measured(plan: "Plan", names: list[str]) -> tuple[dict, dict]:
+def measured(plan: "Plan", names: list[str], seeds: list[int]) -> tuple[dict, dict]:
     """Inputs and `sources`, `settings` of a table over experiments that the closed form judges."""
     inputs, sources = {}, []
     for key in names:
-        for seed in plan.study.seeds:
+        for seed in seeds:
             role = f"{key}/{seed}"
             inputs[role] = plan.measures(key, None, seed)
             sources.append({"role": role, "experiment": key, "seed": seed})

@@ -49,7 +49,7 @@ class TrajectoryTable(Table):
 
     def needs(self, plan: "Plan") -> tuple[dict, dict]:
         """The measures of every entry and seed, and the trajectories themselves, whose recipes say what runs were."""
-        inputs, said = travelled(plan, self.trajectories)
+        inputs, said = travelled(plan, self.trajectories, self.trained(plan.study))
         sources = []
         for source in said["sources"]:
             role = source["role"].replace("trajectories/", "measures/")
@@ -89,11 +89,11 @@ def of_dimension(at: str, dataset: str, dimension: int, study: "Study") -> None:
         )
 
 
-def travelled(plan: "Plan", names: list[str], seeds: list[int] | None = None) -> tuple[dict, dict]:
+def travelled(plan: "Plan", names: list[str], seeds: list[int]) -> tuple[dict, dict]:
     """Inputs and `sources` over entries of `trajectories`; for words, what parts were made of."""
     inputs, sources = {}, []
     for name in names:
-        for seed in seeds or plan.study.seeds:
+        for seed in seeds:
             role = f"trajectories/{name}/{seed}"
             inputs[role] = plan.trajectories(name, seed)
             inputs[f"dataset/{name}"] = inputs[role].inputs["dataset"]

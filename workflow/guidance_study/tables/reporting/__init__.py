@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from guidance_study.execution.job import Job
 
+COLUMNS = ("state", "arm", "run", "scale", "repeat", "metric", "space", "reference", "label", "value")  # of every row
 # What a row was measured of, beside what is written in it: its experiment's guidance, and its arm.
 SETTINGS = ("guidance", "gradient_factor", "classifier", "neighbour_space", "k", "train_on")
 
@@ -20,7 +21,7 @@ def collect(job: "Job", controls: Collection[str] | None = ()) -> tuple["pd.Data
 
     Of control arms, and of real data through their flows, the named ones alone; None is all of them.
 
-    Columns: those of the rows, what is said of their source (experiment, seed) and, from the recipe of the measures,
+    Columns: COLUMNS, what is said of their source (experiment, seed) and, from the recipe of the measures,
     SETTINGS; empty where there is none.
     """
     import pandas as pd
@@ -42,7 +43,8 @@ def collect(job: "Job", controls: Collection[str] | None = ()) -> tuple["pd.Data
             frame = frame[~frame["arm"].isin(hidden) & (frame["state"] != "real_after")]
         frames.append(frame.assign(**of_rule, **{key: value for key, value in source.items() if key != "role"}))
         contents.append(content)
-    return pd.concat(frames, ignore_index=True), contents
+    rows = pd.concat(frames, ignore_index=True)
+    return rows.reindex(columns=dict.fromkeys([*rows.columns, *COLUMNS])), contents
 
 
 def recipes(job: "Job") -> list[dict]:

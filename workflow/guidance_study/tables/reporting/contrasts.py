@@ -1,32 +1,66 @@
 """Contrasts: one number a training seed from measured rows, and the answer that the numbers give."""
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from guidance_study.support.errors import StudyError
 from guidance_study.tables.reporting import statistics
 
 if TYPE_CHECKING:
     from guidance_study.tables.contrasts import Contrast, ContrastsTable, Side
 
 SIGNIFICANT = 0.05  # of Holm's adjusted p
-COLUMNS = ("of", "seed", "metric", "value", "state", "arm", "run", "scale", "space", "reference", "label")
 
 
-def values(rows: pd.DataFrame, contrast: "Contrast") -> dict[int, float]:
-    """Training seed -> the contrast's number."""
-    sides = [_side(rows, contrast, side) for side in contrast.sides]
-    seeds = sorted(set.intersection(*(set(side) for side in sides)))
-    if not seeds:
-        raise StudyError(f"nothing is measured that answers '{contrast.question}'")
-    found = {}
-    for seed in seeds:
-        numbers = [side[seed] for side in sides]
-        main, beside = (numbers[:2], numbers[2:]) if contrast.right else (numbers[:1], numbers[1:])
-        found[seed] = _value(main, contrast.value) - (_value(beside, contrast.value) if beside else 0.0)
-    return found
+@dataclass(frozen=True)
+class Asked:
+    """What is known of a contrast: training seed -> number; else why it has none."""
+
+    numbers: dict[int, float]
+    problem: str | None = None
+
+    @property
+    def values(self) -> list[float]:
+        """The numbers that decide; none where there is a problem."""
+        return [] if self.problem else list(self.numbers.values())
+
+
+def asked(rows: pd.DataFrame, contrast: "Contrast") -> Asked:
+    """The contrast's number of every training seed, or the problem: no seed is left out, for that would choose them.
+
+    All sides are seen in the same space, and against the same part of the real data.
+    """
+    mine = rows[(rows["of"] == contrast.of) & rows["label"].isna()]
+    sides = [_rows(mine, contrast.metric, side) for side in contrast.sides]
+    for column, wanted in (("space", contrast.space), ("reference", contrast.reference or "held_out")):
+        shared = _shared(sides, column)
+        if shared:
+            chosen = wanted if wanted in shared else shared[0]
+            sides = [side[side[column].isna() | (side[column] == chosen)] for side in sides]
+        elif any(side[column].notna().any() for side in sides):
+            return Asked({}, f"its sides share no {column}")
+    found = [_by_seed(side) for side in sides]
+    seeds = sorted(rows["seed"].unique().tolist())
+    if lost := [seed for seed in seeds if any(seed not in side for side in found)]:
+        return Asked({}, f"nothing is measured of {_named(lost)}")
+    if lost := [seed for seed in seeds if not all(np.isfinite(side[seed]) for side in found)]:
+        return Asked({}, f"{_named(lost)} {'has' if len(lost) == 1 else 'have'} no finite number")
+    if contrast.value == "log_ratio" and (lost := [s for s in seeds if any(side[s] <= 0 for side in found)]):
+        return Asked({}, f"a side of {_named(lost)} is not above 0 and has no logarithm")
+    return Asked({seed: _number([side[seed] for side in found], contrast) for seed in seeds})
+
+
+def _named(seeds: list[int]) -> str:
+    return f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
+
+
+def _number(sides: list[float], contrast: "Contrast") -> float:
+    """Left less right, or the logarithm of their ratio, less the same of what stands beside."""
+    many = 1 + (contrast.right is not None)
+    main, beside = sides[:many], sides[many:]
+    return _value(main, contrast.value) - (_value(beside, contrast.value) if beside else 0.0)
 
 
 def _value(sides: list[float], how: str) -> float:
@@ -35,39 +69,40 @@ def _value(sides: list[float], how: str) -> float:
     return float(np.log(sides[0] / sides[1])) if how == "log_ratio" else sides[0] - sides[1]
 
 
-def _side(rows: pd.DataFrame, contrast: "Contrast", side: "Side") -> dict[int, float]:
-    """Training seed -> the mean over scales and repeats of what one side of a contrast is."""
-    mine = rows[(rows["of"] == contrast.of) & (rows["metric"] == (side.metric or contrast.metric))]
-    mine = mine[mine["label"].isna()]
+def _rows(mine: pd.DataFrame, metric: str, side: "Side") -> pd.DataFrame:
+    """What was measured of one side."""
+    mine = mine[mine["metric"] == (side.metric or metric)]
     mine = mine[mine["state"] == side.means] if side.run is None else mine[mine["run"] == side.run]
     mine = mine[mine["arm"].isna() if side.arm is None else mine["arm"] == side.arm]
-    if side.scales is not None:
-        mine = mine[mine["scale"].isna() | mine["scale"].isin(side.scales)]
-    if mine["space"].notna().any():
-        space = contrast.space or mine["space"].dropna().iloc[0]
-        mine = mine[mine["space"] == space]
-    if mine["reference"].notna().any():
-        there = set(mine["reference"].dropna())
-        wanted = contrast.reference or ("held_out" if "held_out" in there else "train")
-        mine = mine[mine["reference"] == (wanted if wanted in there else next(iter(there)))]
-    by_scale = mine.groupby(["seed", mine["scale"].fillna(-1)])["value"].mean()
-    return by_scale.groupby(level=0).mean().dropna().to_dict()
+    return mine if side.scales is None else mine[mine["scale"].isna() | mine["scale"].isin(side.scales)]
+
+
+def _shared(sides: list[pd.DataFrame], column: str) -> list[str]:
+    """Values of a column that all sides have, in their order; those without any do not count."""
+    named = [side[column].dropna().unique().tolist() for side in sides]
+    named = [values for values in named if values]
+    return [value for value in named[0] if all(value in values for values in named)] if named else []
+
+
+def _by_seed(side: pd.DataFrame) -> dict[int, float]:
+    """Training seed -> the mean over scales of the mean over repeats; NaN where a number of it is."""
+    means = side.groupby(["seed", side["scale"].fillna(-1)])["value"].agg(lambda x: x.mean(skipna=False))
+    found: dict[int, float] = means.groupby(level=0).agg(lambda x: x.mean(skipna=False)).to_dict()
+    return found
 
 
 def answered(rows: pd.DataFrame, contrasts: "list[Contrast]", family: int | None) -> pd.DataFrame:
     """A line for each question: what was compared, seeds, mean, interval, p, what was decided."""
-    rows = rows.reindex(columns=dict.fromkeys([*rows.columns, *COLUMNS]))
-    numbers = [list(values(rows, contrast).values()) for contrast in contrasts]
-    p = [
-        statistics.tost(x, c.within) if c.within is not None else statistics.t_test(x, c.threshold)
-        for x, c in zip(numbers, contrasts, strict=True)
-    ]
-    adjusted = statistics.holm(p, family)
-    found = []
-    for contrast, x, raw, holm in zip(contrasts, numbers, p, adjusted, strict=True):
-        interval = statistics.t_interval(x)
-        decided = decision(contrast, interval, holm)
-        found.append(
+    found = [asked(rows, contrast) for contrast in contrasts]
+    tests = max(family or 0, len(contrasts))
+    p = [p_value(contrast, one.values) for contrast, one in zip(contrasts, found, strict=True)]
+    adjusted = statistics.holm(p, tests)
+    table = []
+    for contrast, one, raw, holm in zip(contrasts, found, p, adjusted, strict=True):
+        interval = statistics.t_interval(one.values) if one.values else statistics.Interval(0, np.nan)
+        decided = decision(contrast, one.values, holm)
+        answer = f"not answered: {one.problem}" if one.problem else _words(contrast, one.values, decided, tests)
+        table.append(
             {
                 "question": contrast.question,
                 "of": contrast.of,
@@ -83,28 +118,31 @@ def answered(rows: pd.DataFrame, contrasts: "list[Contrast]", family: int | None
                 "p": raw if interval.n > 1 else None,
                 "p_holm": holm if interval.n > 1 else None,
                 "decided": decided,
-                "answer": _words(contrast, x, decided),
+                "answer": answer,
             }
         )
-    return pd.DataFrame(found)
+    return pd.DataFrame(table)
 
 
-def decision(contrast: "Contrast", interval: statistics.Interval, p: float) -> str:
-    """holds, does not hold, or undecided: by the interval, and Holm's adjusted p."""
-    if interval.low is None or interval.high is None:
+def p_value(contrast: "Contrast", x: list[float]) -> float:
+    """Of the test that decides; of an equality the smaller of its two, for one of their nulls alone is true."""
+    if contrast.within is None:
+        return statistics.t_test(x, contrast.threshold)
+    return min(statistics.tost(x, contrast.within), statistics.different(x, contrast.within))
+
+
+def decision(contrast: "Contrast", x: list[float], holm: float) -> str:
+    """holds, does not hold, or undecided: by Holm's adjusted p, and the side on which the numbers lie."""
+    if len(x) < 2 or holm >= SIGNIFICANT:
         return "undecided"
-    low, high = interval.low, interval.high
     if contrast.within is not None:
-        if p < SIGNIFICANT:
-            return "holds"
-        return "does not hold" if low > contrast.within or high < -contrast.within else "undecided"
-    above, below = low > contrast.threshold, high < contrast.threshold
-    if p >= SIGNIFICANT or not (above or below):
-        return "undecided"
-    return "holds" if above == (contrast.expects == "above") else "does not hold"
+        holds = statistics.tost(x, contrast.within) < statistics.different(x, contrast.within)
+    else:
+        holds = (np.mean(x) > contrast.threshold) == (contrast.expects == "above")
+    return "holds" if holds else "does not hold"
 
 
-def _words(contrast: "Contrast", x: list[float], decided: str) -> str:
+def _words(contrast: "Contrast", x: list[float], decided: str, tests: int) -> str:
     """The answer to a question."""
     if len(x) == 1:
         return "one seed: not decided"
@@ -112,9 +150,13 @@ def _words(contrast: "Contrast", x: list[float], decided: str) -> str:
         return f"yes, equal within {contrast.within:g}" if contrast.within is not None else "yes"
     if decided == "does not hold":
         return "no" if contrast.within is not None else "no: the opposite"
-    seen, needed = statistics.detectable(x), statistics.seeds_needed(x, contrast.threshold)
-    more = f"; {needed} seeds would decide one as seen" if needed and contrast.within is None else ""
-    return f"cannot be decided at this budget: {len(x)} seeds see an effect of {seen:.2g}{more}"
+    alpha = SIGNIFICANT / tests
+    cannot = f"cannot be decided at this budget: {len(x)} seeds"
+    if contrast.within is not None:
+        return f"{cannot} would show equality within {statistics.equal_within(x, alpha):.2g}"
+    needed = statistics.seeds_needed(x, contrast.threshold, alpha)
+    more = f"; {needed} seeds would decide one as seen" if needed else ""
+    return f"{cannot} see an effect of {statistics.detectable(x, alpha):.2g}{more}"
 
 
 def lines(found: pd.DataFrame) -> list[dict]:
@@ -127,7 +169,7 @@ def lines(found: pd.DataFrame) -> list[dict]:
             "Left": row.left,
             "less right": row.right + (f", less that of {row.beside}" if row.beside else ""),
             "Seeds": str(row.seeds),
-            "Mean": f"{row.mean:.3g}",
+            "Mean": "-" if pd.isna(row.mean) else f"{row.mean:.3g}",
             "95 % interval": "-" if pd.isna(row.low) else f"{row.low:.3g} to {row.high:.3g}",
             "p (Holm)": "-" if pd.isna(row.p_holm) else f"{row.p_holm:.2g}",
             "Answer": row.answer,

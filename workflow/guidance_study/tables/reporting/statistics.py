@@ -1,5 +1,6 @@
 """Statistics of one number a training seed: intervals, equivalence, several tests, what could have been seen."""
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -52,6 +53,23 @@ def tost(values: Sequence[float], margin: float) -> float:
     return float(max(stats.t.sf(low, len(x) - 1), stats.t.sf(high, len(x) - 1)))
 
 
+def different(values: Sequence[float], margin: float) -> float:
+    """p of the test that the mean lies outside +/- margin, against that it lies within; 1 for a single number."""
+    x = np.asarray(values, dtype=np.float64)
+    if len(x) < 2:
+        return 1.0
+    beyond = abs(x.mean()) - margin
+    if _error(x) == 0:
+        return float(beyond <= 0)
+    return float(min(1.0, 2 * stats.t.sf(beyond / _error(x), len(x) - 1)))
+
+
+def equal_within(values: Sequence[float], alpha: float = 1 - LEVEL) -> float:
+    """The smallest margin within which `tost` would call the mean 0 at this level; of two numbers or more."""
+    x = np.asarray(values, dtype=np.float64)
+    return float(abs(x.mean()) + _error(x) * stats.t.ppf(1 - alpha, len(x) - 1))
+
+
 def holm(p: Sequence[float], family: int | None = None) -> list[float]:
     """Holm's (1979) adjusted p of tests, in their order; `family`: tests in all, those that were not run among them."""
     m, found, least = max(family or 0, len(p)), [0.0] * len(p), 0.0
@@ -72,16 +90,16 @@ def detectable(values: Sequence[float], alpha: float = 1 - LEVEL, power: float =
     return float(_error(x) * _shift(len(x), alpha, power))
 
 
-def seeds_needed(values: Sequence[float], threshold: float = 0.0, most: int = 10_000) -> int | None:
+def seeds_needed(
+    values: Sequence[float], threshold: float = 0.0, alpha: float = 1 - LEVEL, most: int = 10_000
+) -> int | None:
     """Seeds with which a distance as that seen would be told from the threshold with POWER; None above `most`."""
     x = np.asarray(values, dtype=np.float64)
-    distance = abs(x.mean() - threshold)
-    if len(x) < 2 or distance == 0:
+    if len(x) < 2:
         return None
-    deviation = x.std(ddof=1)
-    n = 2
-    while n <= most and deviation / n**0.5 * _shift(n, 1 - LEVEL, POWER) > distance:
-        n = max(n + 1, int(n * 1.1))
+    distance, deviation = abs(x.mean() - threshold), x.std(ddof=1)
+    told = lambda n: bool(deviation / n**0.5 * _shift(n, alpha, POWER) <= distance)  # noqa: E731
+    n = 2 + bisect_left(range(2, most + 1), True, key=told)
     return n if n <= most else None
 
 
