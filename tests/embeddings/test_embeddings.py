@@ -63,9 +63,11 @@ def test_recipes_hold_digests_and_no_paths(files):
 
 
 def test_usual_weights():
-    base, large = spec(kind="timm", pool="cls"), spec(kind="timm", pool="cls", model="vit_large.some_tag")
+    base, large = spec(kind="timm", pool="cls"), spec(kind="timm", pool="cls", model="vit_large_patch14_dinov2.lvd142m")
     assert base.weights.path == "data/weights/vit_base_patch14_reg4_dinov2.lvd142m.safetensors"
-    assert large.weights.urls == ["https://huggingface.co/timm/vit_large.some_tag/resolve/main/model.safetensors"]
+    assert large.weights.urls == [
+        "https://huggingface.co/timm/vit_large_patch14_dinov2.lvd142m/resolve/main/model.safetensors"
+    ]
     assert spec(kind="timm", pool="cls", model="resnet18").weights.urls == []  # timm publishes it under several tags
     assert spec(kind="inception").weights.sha256.startswith("f58cb9b6")
     pinned = spec(kind="vae", weights={"sha256": "0" * 64}).weights
@@ -135,6 +137,28 @@ def test_features_are_what_a_classifiers_head_sees(files, images):
     np.testing.assert_allclose(embedding.embed(images, network), expected, rtol=1e-4, atol=1e-4)
 
 
+def test_images_are_normalised_as_the_network_was_trained(files, images):
+    """CLIP, BiT and others have a mean of their own: with ImageNet's they load, and compute something else."""
+    import timm
+
+    embedding = spec(kind="timm", model="test_resnet", pool="features", resize=64, weights=files["cnn"])
+    network = embedding.network()
+    said = timm.create_model("test_resnet").pretrained_cfg
+    assert (embedding.mean, embedding.std) == (None, None)
+    stated = spec(
+        kind="timm", model="test_resnet", pool="features", resize=64, weights=files["cnn"], mean=list(said["mean"]),
+        std=list(said["std"]),
+    )  # fmt: skip
+    np.testing.assert_array_equal(embedding.embed(images, network), stated.embed(images, network))
+    network.pretrained_cfg = {**network.pretrained_cfg, "mean": (0.1, 0.2, 0.3), "std": (0.3, 0.2, 0.1)}
+    shifted = spec(
+        kind="timm", model="test_resnet", pool="features", resize=64, weights=files["cnn"], mean=[0.1, 0.2, 0.3],
+        std=[0.3, 0.2, 0.1],
+    )  # fmt: skip
+    np.testing.assert_array_equal(embedding.embed(images, network), shifted.embed(images, network))
+    assert np.abs(embedding.embed(images, network) - stated.embed(images, network)).max() > 0.01
+
+
 @pytest.mark.parametrize("size", [28, 11])
 def test_resizing_is_pillows_bicubic(images, size):
     found = as_tensor(images[:2] * 3, size).cpu().numpy()  # beyond the range: clipped after resizing
@@ -147,7 +171,8 @@ def test_resizing_is_pillows_bicubic(images, size):
 
 def test_wrong_timm_keys_say_what_is_needed(files):
     for wrong, message in (
-        ({"model": "no_such_net"}, "embedding model 'no_such_net' is none of timm"),
+        ({"model": "no_such_net"}, "model has the value 'no_such_net': timm has none of this name"),
+        ({"model": "vit_small_patch14_reg4_dinov2.no_tag"}, "timm has none of this name"),
         ({"model": "test_resnet"}, "'cls' needs a model with a normed class token, not 'test_resnet'"),
         ({"model": "test_resnet", "pool": "patch_mean"}, "'patch_mean' needs a model with normed tokens"),
         ({"resize": 30}, "resize has the value 30: 'vit_small_patch14_reg4_dinov2' needs a multiple of 14"),

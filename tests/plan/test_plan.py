@@ -232,6 +232,7 @@ def test_the_papers_studies_are_planned_without_any_data(tmp_path, monkeypatch):
     generations = next(line for line in lines if "cifar_edm: 150000 generations at scale 2.25" in line)
     assert "1.84 GB" in generations  # 150000 x 3 x 32 x 32 x 4 bytes
     assert not any(line.startswith("to make") and "mnist" in line for line in lines)
+    assert plan.study.models["cifar_edm"].training.precision == "float32"  # the paper's 1.850 and 1.849 are that near
 
 
 def test_a_pretrained_base_is_one_artefact_for_all_seeds_and_needs_no_data():

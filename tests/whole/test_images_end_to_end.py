@@ -141,6 +141,7 @@ def test_the_papers_numbers_stand_beside_ours(built):
     assert "clean-fid's Inception" in text
     cost = (folder / "results" / "tables" / "table_cost.md").read_text()
     assert "| paper, A100 |" in cost
+    assert "the error of each sample within the tolerances" in cost  # on which the evaluations depend
 
 
 def test_adaptive_sampling_counts_its_evaluations_block_by_block(built):

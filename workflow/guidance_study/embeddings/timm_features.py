@@ -1,6 +1,9 @@
 """Features of pretrained networks from timm, DINOv2 with registers above all (paper, Tab. S1 and Fig. 8)."""
 
 import re
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -17,6 +20,18 @@ MODEL = "vit_base_patch14_reg4_dinov2.lvd142m"
 THREE = {"min_length": 3, "max_length": 3}
 
 
+@cache
+def known_to_timm(name: str) -> bool:
+    """Whether timm's files define a network of this name, with this tag where it has one; true where timm is not there.
+
+    They are searched, not run: a plan has no seconds for torch.
+    """
+    found = find_spec("timm")
+    folder = Path(found.origin).parent / "models" if found and found.origin else Path()
+    said = re.compile(rf"""^def {re.escape(name)}\(|["']{re.escape(name)}["']""", re.MULTILINE)
+    return not folder.is_dir() or any(said.search(file.read_text(encoding="utf-8")) for file in folder.glob("*.py"))
+
+
 class TimmFeatures(Embedding):
     """A layer of any of timm's networks; samples are clipped to [-1, 1], resized and normalised as it was trained."""
 
@@ -29,8 +44,10 @@ class TimmFeatures(Embedding):
         description="class token or mean of the patch tokens, both after the final norm (paper), or what the head sees"
     )
     resize: PositiveInt = Field(224, description="height and width that the network sees (our guess)")
-    mean: Annotated[list[float], Field(**THREE)] = Field([0.485, 0.456, 0.406], description="of values in [0, 1]")
-    std: Annotated[list[PositiveFloat], Field(**THREE)] = Field([0.229, 0.224, 0.225], description="ImageNet's")
+    mean: Annotated[list[float], Field(**THREE)] | None = Field(
+        None, description="of values in [0, 1]; null: what timm says that the network was trained with"
+    )
+    std: Annotated[list[PositiveFloat], Field(**THREE)] | None = Field(None, description="likewise")
     weights: Weights = Field(
         default_factory=Weights, description="default: data/weights/<model>.safetensors, from timm's own repository"
     )
@@ -42,6 +59,12 @@ class TimmFeatures(Embedding):
         model = str(data.get("model", MODEL)) if isinstance(data, dict) else ""
         url = f"https://huggingface.co/timm/{model}/resolve/main/model.safetensors"
         return completed(data, {"path": f"data/weights/{model}.safetensors", "urls": [url] if "." in model else []})
+
+    @model_validator(mode="after")
+    def _exists(self):
+        if not known_to_timm(self.model):
+            raise ValueError(f"model has the value '{self.model}': timm has none of this name")
+        return self
 
     @model_validator(mode="after")
     def _patches_fit(self):
@@ -74,7 +97,9 @@ class TimmFeatures(Embedding):
 
         with torch.no_grad():
             images = (as_tensor(samples, self.resize) + 1) / 2
-            mean, std = (images.new_tensor(values)[:, None, None] for values in (self.mean, self.std))
+            said = network.pretrained_cfg
+            both = self.mean or said["mean"], self.std or said["std"]
+            mean, std = (images.new_tensor(values)[:, None, None] for values in both)
             images = (images - mean) / std
             if self.pool == "features":
                 found = network(images)

@@ -38,6 +38,11 @@ class UNet(Network):
         description="groups of a normalisation; null: 32, but never fewer than 4 channels a group (guided-diffusion's:"
         " 32)",
     )
+    use_new_attention_order: bool = Field(
+        False,
+        description="channels of q, k and v side by side, each head by head, and not head by head; no shape tells which"
+        " (guided-diffusion's default; its models of 64 pixels have true)",
+    )
     use_scale_shift_norm: bool = Field(False, description="FiLM conditioning (guided-diffusion's default)")
 
     @property

@@ -98,12 +98,15 @@ class AttentionBlock(nn.Module):
     """Self-attention among the pixels: x + proj(softmax(q k^T / sqrt(d)) v), q, k, v from norm(x); x (N, C,
     H, W).
 
-    The channels of `qkv` are ordered head by head, q, k and v side by side within each head (the "legacy"
-    order, which the released weights and their descendants use).
+    The channels of `qkv` are ordered head by head, q, k and v side by side within each head, or in the `new_order`
+    first all of q, then all of k, then all of v, each head by head.
     """
 
-    def __init__(self, channels: int, num_heads: int, num_head_channels: int, groups: int | None = None):
+    def __init__(
+        self, channels: int, num_heads: int, num_head_channels: int, groups: int | None = None, new_order: bool = False
+    ):
         super().__init__()
+        self.new_order = new_order
         self.heads = num_heads if num_head_channels == -1 else channels // num_head_channels
         self.norm = norm(channels, groups)
         self.qkv = nn.Conv1d(channels, 3 * channels, 1)
@@ -114,7 +117,10 @@ class AttentionBlock(nn.Module):
         # layout, and the fast attention kernels want the head's channels adjacent.
         tokens = self.norm(x).flatten(2).transpose(1, 2)  # (N, L, C)
         qkv = F.linear(tokens, self.qkv.weight.squeeze(2), self.qkv.bias)  # (N, L, 3C)
-        q, k, v = qkv.unflatten(2, (self.heads, 3, -1)).permute(3, 0, 2, 1, 4)  # each (N, heads, L, d)
+        if self.new_order:
+            q, k, v = qkv.unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)  # each (N, heads, L, d)
+        else:
+            q, k, v = qkv.unflatten(2, (self.heads, 3, -1)).permute(3, 0, 2, 1, 4)
         h = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)  # (N, L, C)
         h = F.linear(h, self.proj_out.weight.squeeze(2), self.proj_out.bias)
         return x + h.transpose(1, 2).unflatten(2, x.shape[2:])
@@ -152,6 +158,7 @@ class UNetModel(nn.Module):
         num_head_channels: int,
         dropout: float,
         norm_groups: int | None,
+        use_new_attention_order: bool,
         use_scale_shift_norm: bool,
     ):
         super().__init__()
@@ -167,7 +174,7 @@ class UNetModel(nn.Module):
             return ResBlock(channels, out_channels, embedding, dropout, use_scale_shift_norm, norm_groups)
 
         def attention(channels: int) -> AttentionBlock:
-            return AttentionBlock(channels, num_heads, num_head_channels, norm_groups)
+            return AttentionBlock(channels, num_heads, num_head_channels, norm_groups, use_new_attention_order)
 
         widths = [int(mult * model_channels) for mult in channel_mult]
         channels = widths[0]
