@@ -9,6 +9,7 @@ from guidance_study.metrics.oracle import Oracle
 from guidance_study.metrics.ranks import within_class
 from guidance_study.metrics.sets.points import Points, RealPoints
 from guidance_study.metrics.truncation import Truncation, truncated
+from guidance_study.metrics.variance import Variance, within
 
 
 @pytest.fixture(scope="module")
@@ -72,3 +73,11 @@ def test_truncated_data_are_told_from_shifted_ones(real):
     assert truncated(np.array([1.0, 2.0, 3.0]), 2.5).tolist() == [2, 1]
     assert truncated(np.array([1.0, 2.0, 3.0]), 4.0).tolist() == [2]  # no cut comes nearer
     assert len(truncated(np.array([1.0, 2.0, 3.0]), 0.0)) == 3
+
+
+def test_variance_within_classes_is_a_share_of_the_datas(real):
+    """Of a known spread, whatever the classes' means are."""
+    half = 0.5 * (real.x - (1 - 2 * real.labels)[:, None]) + 7 * real.labels[:, None]
+    (row,) = Variance(kind="variance").measure(Points(half, real.labels, real), real)
+    assert row.value == pytest.approx(0.25)
+    assert within(np.array([[0.0, 0.0], [2.0, 4.0], [5.0, 5.0]]), np.array([0, 0, 1])) == pytest.approx(2 + 8)

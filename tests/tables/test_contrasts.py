@@ -160,3 +160,25 @@ def test_a_table_counts_its_own_questions_each_of_which_stands_once(parsed, tabl
 
     with pytest.raises(ConfigError, match=part):
         parsed({"tables": {"table_q": {"kind": "contrasts", "title": "t", **table}}})
+
+
+def test_the_same_can_be_asked_of_others(parsed):
+    """Each question is followed by the same of every other, with its own measures; a wrong name is a sentence."""
+    from guidance_study.config.loading import ConfigError
+    from guidance_study.plan.plan import Plan
+
+    table = {"kind": "contrasts", "title": "t", "contrasts": [GOOD], "also": {"classifier guidance": "digits_cg"}}
+    study = parsed({"tables": {"table_q": table}})
+    questions = study.tables["table_q"].questions
+    assert [(c.question, c.of) for c in questions] == [("q", "digits_cfg"), ("q [classifier guidance]", "digits_cg")]
+    assert len(Plan(study).targets["table_q"].inputs) == 2
+    with pytest.raises(ConfigError, match=r"also.*nothing.*allowed are"):
+        parsed({"tables": {"table_q": table | {"also": {"x": "nothing"}}}})
+
+
+def test_a_table_may_show_the_first_seeds_alone(parsed):
+    from guidance_study.plan.plan import Plan
+
+    table = {"kind": "contrasts", "title": "t", "contrasts": [GOOD], "seeds": 2}
+    target = Plan(parsed({"seeds": [7, 3, 9], "tables": {"table_q": table}})).targets["table_q"]
+    assert {source["seed"] for source in target.params["sources"]} == {7, 3}

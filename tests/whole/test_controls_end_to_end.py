@@ -37,6 +37,17 @@ def measures(folder, prefix: str) -> tuple[dict, list[dict]]:
     return recipe, json.loads(path.read_text())["rows"]
 
 
+def margins_of(experiment: str, scale: float, arm: str) -> dict:
+    return {"kind": "margin", "title": "Margins", "experiment": experiment, "scale": scale, "arm": arm}
+
+
+def drawn(folder, name: str) -> bool:
+    """Whether a figure is there with more than one colour in it."""
+    from matplotlib.image import imread
+
+    return len(np.unique(imread(folder / "results" / "figures" / f"{name}.png")[..., :3].reshape(-1, 3), axis=0)) > 9
+
+
 def test_controls_of_images(project, tiny):
     changes = {
         "classifiers": {"digits_selector": SELECTOR, "digits_second": {"training": {"steps": 30}}},
@@ -52,11 +63,18 @@ def test_controls_of_images(project, tiny):
         "all": ["table_digits_nn"],
     }
     config = merge(tiny, changes)
-    config["tables"] = {"table_digits_nn": config["tables"]["table_digits_nn"]}
-    config["figures"] = {}
+    asked = {"question": "Does the flow raise the margin?", "of": "digits_cfg", "metric": "margin_gain",
+             "left": {"arm": "features_k3"}, "expects": "above"}  # fmt: skip
+    config["tables"] = {
+        "table_digits_nn": config["tables"]["table_digits_nn"],
+        "table_asked": {"kind": "contrasts", "title": "Asked", "contrasts": [asked]},
+    }
+    config["figures"] = {"fig_margin": margins_of("digits_cfg", 2.5, "features_k3")}
     folder = project(config, "controls")
-    done = command_line(folder, "run", "table_digits_nn")
+    done = command_line(folder, "run", "table_digits_nn", "table_asked", "fig_margin")
     assert done.returncode == 0, done.stderr
+    assert drawn(folder, "fig_margin")
+    assert "one seed: not decided" in (folder / "results" / "tables" / "table_asked.md").read_text()
     recipe, rows = measures(folder, "cfg-")
     names = [arm["name"] for arm in recipe["params"]["arms"]]
     assert len(set(names)) == len(CONTROLS)
@@ -107,12 +125,13 @@ def test_controls_of_points(project, tiny_points):
     table = {"kind": "points", "title": "Controls", "experiments": ["fractal_c_cfg"]}
     config |= {
         "tables": {"table_controls": {**table, "metrics": ["boundary", "neighbour_mean"]}},
-        "figures": {},
+        "figures": {"fig_margin": margins_of("fractal_c_cfg", 2, "points_k5")},
         "all": ["table_controls"],
     }
     folder = project(config, "points")
-    done = command_line(folder, "run", "table_controls")
+    done = command_line(folder, "run", "table_controls", "fig_margin")
     assert done.returncode == 0, done.stderr
+    assert drawn(folder, "fig_margin")
     recipe, rows = measures(folder, "cfg-")
     names = {arm["name"] for arm in recipe["params"]["arms"]}
     boundary = {

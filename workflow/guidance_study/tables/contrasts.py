@@ -105,21 +105,35 @@ class ContrastsTable(Table):
 
     kind: Literal["contrasts"]
     contrasts: list[Contrast] = Field(min_length=1, description="the questions")
+    also: dict[Title, Name] = Field(
+        {}, description="every question asked of these too, in the place of `of`, by what is another there (our guess)"
+    )
     family: Depth | None = Field(
         None, description="tests that Holm's correction counts; null: those of this table (our guess)"
     )
     reference_run: Name = Field("exact", description="run of trajectories that metrics compare with")
 
+    @property
+    def questions(self) -> list[Contrast]:
+        """All that is asked: each contrast, followed by the same of every entry of `also`."""
+        return [
+            contrast.model_copy(update={"of": of, "question": f"{contrast.question} {how}".strip()})
+            for contrast in self.contrasts
+            for how, of in [("", contrast.of), *((f"[{how}]", of) for how, of in self.also.items())]
+        ]
+
     def check(self, at: str, study: "Study") -> None:
         """Every name exists where it is looked for, and something is measured of every side."""
         distinct(f"{at}.contrasts (question)", [contrast.question for contrast in self.contrasts])
-        if self.family is not None and self.family < len(self.contrasts):
+        for how, of in self.also.items():
+            known(f"{at}.also.{how}", of, [*study.experiments, *study.trajectories])
+        if self.family is not None and self.family < len(self.questions):
             raise ValueError(
                 f"configuration key '{at}.family' has the value {self.family}: it counts at least the"
-                f" {len(self.contrasts)} tests of this table"
+                f" {len(self.questions)} tests of this table"
             )
-        for i, contrast in enumerate(self.contrasts):
-            here = f"{at}.contrasts[{i}]"
+        for i, contrast in enumerate(self.questions):
+            here = f"{at}.contrasts[{i // (1 + len(self.also))}]"
             known(f"{here}.of", contrast.of, [*study.experiments, *study.trajectories])
             if contrast.of in study.experiments:
                 _fits_experiment(here, contrast, study.experiments[contrast.of])
@@ -139,7 +153,7 @@ class ContrastsTable(Table):
 
     def asks(self, study: "Study") -> Iterator[tuple[tuple, list[str]]]:
         """What it looks at of each experiment and scale, or of trajectories."""
-        for contrast in self.contrasts:
+        for contrast in self.questions:
             metrics = [contrast.metric, *(side.metric for side in contrast.sides if side.metric)]
             for key in self._keys(contrast, study):
                 yield key, metrics
@@ -164,7 +178,7 @@ class ContrastsTable(Table):
         from guidance_study.tables.reporting.render import framed
 
         rows, _ = collect(job, None)
-        found = answered(rows, self.contrasts, self.family)
+        found = answered(rows, self.questions, self.family)
         return found, framed(lines(found)), notes(found, self)
 
 

@@ -125,6 +125,11 @@ class RealImages(Real):
         self.labels = {part: read_array(folder / f"{part}_labels.npy") for part in PARTS}
 
     @property
+    def known(self) -> "Images":
+        """The training images as a set."""
+        return Images(self.images["train"], self.labels["train"], dict)
+
+    @property
     def judges(self) -> list[Judge]:
         """The classifiers among the spaces."""
         return [space for space in self.spaces if isinstance(space, Judge)]

@@ -45,6 +45,11 @@ class RealPoints(Real):
         return self.x[self.labels == label]
 
     @property
+    def known(self) -> "Points":
+        """The held-out points as a set."""
+        return Points(self.x, self.labels, self)
+
+    @property
     def judges(self) -> list[Boundary]:
         """The mixture's own boundary."""
         return [self.boundary]

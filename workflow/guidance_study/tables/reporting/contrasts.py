@@ -189,5 +189,5 @@ def notes(found: pd.DataFrame, table: "ContrastsTable") -> list[str]:
         "Yes: the interval lies beyond the threshold where it is expected, and p is below 0.05; no: beyond it on the"
         " other side. Else it says which effect 80 % of such runs would have seen.",
     ]
-    thresholds = {c.question: c.threshold for c in table.contrasts if c.threshold}
+    thresholds = {c.question: c.threshold for c in table.questions if c.threshold}
     return sentences + [f"Threshold of '{question}': {value:g}." for question, value in thresholds.items()]
