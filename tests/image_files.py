@@ -35,19 +35,24 @@ def digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+def digest_within(path: Path) -> str:
+    """Of what a gzipped file holds."""
+    return hashlib.sha256(gzip.decompress(path.read_bytes())).hexdigest()
+
+
 def idx(array: np.ndarray) -> bytes:
     """An array of unsigned bytes as an IDX file: magic number 0x000008dd (dd dimensions), sizes, bytes."""
     return struct.pack(f">{1 + array.ndim}I", 0x800 + array.ndim, *array.shape) + array.astype(np.uint8).tobytes()
 
 
 def write_mnist(folder: Path, per_class: int = 8, held_out: int = 4, classes: int = 10) -> dict[str, str]:
-    """The four files of MNIST; returns their digests."""
+    """The four files of MNIST; returns the digests of what they hold."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, n, seed in (("train", per_class, 0), ("t10k", held_out, 1)):
         images, labels = shuffled(n, classes, 1, 28, seed)
         (folder / f"{name}-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx(images[:, 0]), mtime=0))
         (folder / f"{name}-labels-idx1-ubyte.gz").write_bytes(gzip.compress(idx(labels), mtime=0))
-    return {path.name: digest(path) for path in sorted(folder.glob("*-ubyte.gz"))}
+    return {path.stem: digest_within(path) for path in sorted(folder.glob("*-ubyte.gz"))}
 
 
 def mnist_entry(folder: Path, per_class: int = 8, held_out: int = 4, classes: int = 10) -> dict:

@@ -50,7 +50,7 @@ def test_mnist_defaults_are_the_real_files():
     spec = parse({"kind": "mnist"})
     facts = spec.facts()
     assert (sum(facts.train_counts), sum(facts.held_out_counts), facts.classes) == (60000, 10000, 10)
-    assert facts.raw["train-images-idx3-ubyte.gz"].startswith("440fcabf")
+    assert facts.raw["train-images-idx3-ubyte"].startswith("ba891046")
     url = "https://ossci-datasets.s3.amazonaws.com/mnist/t10k-labels-idx1-ubyte.gz"
     assert spec.files()[3].urls[1] == url
 
@@ -75,15 +75,46 @@ def refuse(*_, **__):
 
 def test_mnist_wrong_digest(mnist, tmp_path):
     path = tmp_path / "mnist" / "train-labels-idx1-ubyte.gz"
-    path.write_bytes(path.read_bytes() + b"\0")
-    sentence(parse(mnist).load, path, "has SHA-256", "pinned is", error=RawFileError)
+    content = bytearray(gzip.decompress(path.read_bytes()))
+    content[-1] ^= 1
+    path.write_bytes(gzip.compress(content))
+    sentence(parse(mnist).load, path, "holds, unpacked, SHA-256", "pinned is", error=RawFileError)
+
+
+def test_mnist_is_the_same_however_it_is_packed(mnist, tmp_path, monkeypatch):
+    """Mirrors pack anew; unpacked files do as well, and neither changes what the recipe holds."""
+    first = arrays(parse(mnist), tmp_path)
+    for path in (tmp_path / "mnist").glob("*.gz"):
+        content = gzip.decompress(path.read_bytes())
+        if path.name.startswith("train"):
+            path.write_bytes(gzip.compress(content, compresslevel=1, mtime=7))
+        else:
+            path.with_suffix("").write_bytes(content)
+            path.unlink()
+    spec = parse(mnist)
+    assert spec.missing() is None
+    assert spec.facts() == parse(mnist).facts()
+    again = arrays(spec, tmp_path)
+    assert first.keys() == again.keys()
+    for part, found in first.items():
+        np.testing.assert_array_equal(found, again[part])
+    plain = tmp_path / "mnist" / "t10k-labels-idx1-ubyte"
+    content = plain.read_bytes()
+    plain.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    sentence(spec.load, plain, "holds, unpacked, SHA-256", error=RawFileError)
+
+
+def test_another_dataset_of_the_format_is_refused_in_mnists_place(mnist, tmp_path):
+    """As Fashion-MNIST's files are, which have the same names and sizes."""
+    image_files.write_mnist(tmp_path / "mnist", per_class=9)
+    sentence(parse(mnist).load, "train-images-idx3-ubyte.gz", "pinned is", error=RawFileError)
 
 
 def altered(entry: dict, folder, name: str, change) -> dict:
     """The entry after `change` was done to the bytes within a .gz file, pinned as it now is."""
     path = folder / name
     path.write_bytes(gzip.compress(change(gzip.decompress(path.read_bytes())), mtime=0))
-    return entry | {"sha256": entry["sha256"] | {name: image_files.digest(path)}}
+    return entry | {"sha256": entry["sha256"] | {path.stem: image_files.digest_within(path)}}
 
 
 @pytest.mark.parametrize("name", ["train-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"])
@@ -96,8 +127,7 @@ def test_mnist_truncated_file(mnist, tmp_path, name, keep):
 def test_mnist_truncated_gzip(mnist, tmp_path):
     path = tmp_path / "mnist" / "train-images-idx3-ubyte.gz"
     path.write_bytes(path.read_bytes()[:-20])
-    entry = mnist | {"sha256": mnist["sha256"] | {path.name: image_files.digest(path)}}
-    sentence(parse(entry).load, path.name, "cut short")
+    sentence(parse(mnist).load, path.name, "cut short")
 
 
 def test_mnist_with_images_of_another_size(mnist, tmp_path):
@@ -125,7 +155,7 @@ def test_mnist_counts_that_differ(mnist, counts, said):
 
 MISTAKES = {
     "a digest that is none": ({"kind": "cifar10", "sha256": "6d95"}, ["sha256", "'6d95'", "64 digits"]),
-    "digests of other files": ({"kind": "mnist", "sha256": {"x.gz": "0" * 64}}, ["x.gz", "t10k-labels-idx1-ubyte.gz"]),
+    "digests of other files": ({"kind": "mnist", "sha256": {"x.gz": "0" * 64}}, ["x.gz", "t10k-labels-idx1-ubyte"]),
     "classes that differ": ({"kind": "cifar10", "train_counts": [5000] * 9}, ["train_counts has 9", "10"]),
     "an empty class": ({"kind": "mnist", "train_counts": [0] * 10}, ["train_counts[0]", "0"]),
     "nothing held out": ({"kind": "image_folder", "size": 8, "classes": 2, "held_out": 0.0}, ["held_out", "0.0"]),

@@ -186,7 +186,7 @@ def test_a_missing_dataset_stops_its_own_targets_only(built, tmp_path):
 def test_wrong_files_are_one_sentence_and_leave_nothing(built, tmp_path, mistake):
     _, config = built
     if mistake == "digest":
-        wrong = merge(config, {"datasets": {"mnist": {"sha256": {"train-images-idx3-ubyte.gz": "0" * 64}}}})
+        wrong = merge(config, {"datasets": {"mnist": {"sha256": {"train-images-idx3-ubyte": "0" * 64}}}})
         target, said = "fig_6", "pinned is 0000"
     else:
         vae = config["embeddings"]["vae"]["weights"]

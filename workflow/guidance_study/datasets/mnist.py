@@ -19,11 +19,11 @@ MIRRORS = (
     "https://storage.googleapis.com/cvdf-datasets/mnist/",
     "https://ossci-datasets.s3.amazonaws.com/mnist/",
 )
-DIGESTS = {
-    "train-images-idx3-ubyte.gz": "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
-    "train-labels-idx1-ubyte.gz": "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
-    "t10k-images-idx3-ubyte.gz": "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
-    "t10k-labels-idx1-ubyte.gz": "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+DIGESTS = {  # of the files unpacked: how they are packed differs from mirror to mirror
+    "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+    "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+    "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+    "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
 }
 PREFIXES = {"train": "train", "held_out": "t10k"}  # part -> beginning of its files' names
 TRAIN = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]  # images of the digits 0 to 9
@@ -37,8 +37,14 @@ class MNIST(PinnedImages):
 
     shape: ClassVar[tuple[int, int, int]] = (1, 28, 28)
     kind: Literal["mnist"]
-    root: str = Field("data/mnist", exclude=True, description="folder of the four files; changes no result (our guess)")
-    sha256: dict[str, Digest] = Field(DIGESTS, description="SHA-256 of each of the four files (recovered: MNIST's own)")
+    root: str = Field(
+        "data/mnist",
+        exclude=True,
+        description="folder of the four files, gzipped or not; changes no result (our guess)",
+    )
+    sha256: dict[str, Digest] = Field(
+        DIGESTS, description="SHA-256 of each of the four files, unpacked (recovered: MNIST's own)"
+    )
     train_counts: Counts = Field(TRAIN, description="training images of each class (recovered: MNIST's own)")
     held_out_counts: Counts = Field(TEST, description="test images of each class (recovered: MNIST's own)")
 
@@ -51,14 +57,19 @@ class MNIST(PinnedImages):
 
     def files(self) -> list[RawFile]:
         """The four files, and where they can be had."""
-        return [RawFile(Path(self.root) / n, self.sha256[n], tuple(url + n for url in MIRRORS)) for n in DIGESTS]
+        return [
+            RawFile(
+                Path(self.root) / f"{name}.gz", self.sha256[name], tuple(f"{url}{name}.gz" for url in MIRRORS), LARGEST
+            )
+            for name in DIGESTS
+        ]
 
     def load(self) -> Arrays:
         """The two parts, images (n, 1, 28, 28), in the order of the files. Raises StudyError."""
-        paths = {file.path.name: file.verified() for file in self.files()}
+        paths = {file.name: file.verified() for file in self.files()}
         parts = []
         for part, prefix in PREFIXES.items():
-            images_at, labels_at = paths[f"{prefix}-images-idx3-ubyte.gz"], paths[f"{prefix}-labels-idx1-ubyte.gz"]
+            images_at, labels_at = paths[f"{prefix}-images-idx3-ubyte"], paths[f"{prefix}-labels-idx1-ubyte"]
             images, labels = _read(images_at, "images"), _read(labels_at, "labels")
             if images.shape[1:] != self.shape[1:]:
                 raise DatasetError(f"'{images_at}' has images of {images.shape[1]} x {images.shape[2]}, not 28 x 28")

@@ -39,7 +39,7 @@ class PinnedImages(Dataset):
         """The files that it is read from."""
 
     def facts(self) -> Facts:
-        raw = {file.path.name: file.digest for file in self.files()}
+        raw = {file.name: file.digest for file in self.files()}
         return Facts(self.shape, tuple(self.train_counts), tuple(self.held_out_counts), raw)
 
     def checked(self, part: str, labels: "np.ndarray", where: Path) -> "np.ndarray":

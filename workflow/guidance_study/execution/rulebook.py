@@ -67,9 +67,9 @@ class Rulebook:
         return [f"{RESULTS}/{SHARDS}/{artefact.address}/{i}-of-{n}.json" for i in range(n)]
 
     def downloads(self) -> list[list]:
-        """[path, SHA-256 or null, sources] of each raw file that is not there and that can be had."""
-        files = [file for file in self.plan.raw_files() if file.urls and not file.path.exists()]
-        return [[str(file.path), file.sha256, list(file.urls)] for file in files]
+        """[path, SHA-256 or null, sources, `unpacked`] of each raw file that is not there and that can be had."""
+        files = [file for file in self.plan.raw_files() if file.urls and not file.at.exists()]
+        return [[str(file.path), file.sha256, list(file.urls), file.unpacked] for file in files]
 
     def guard(self, workflow: Any) -> None:
         """Have `prepare` run where Snakemake is about to execute: not for --summary or --unlock; changing nothing for

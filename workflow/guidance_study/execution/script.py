@@ -16,7 +16,7 @@ from guidance_study.support.settings import setting
 
 def download(snakemake: Any) -> None:
     """Get the files that a rule names."""
-    files = [RawFile(Path(path), sha256, tuple(urls)) for path, sha256, urls in snakemake.params.files]
+    files = [RawFile(Path(path), sha256, tuple(urls), most) for path, sha256, urls, most in snakemake.params.files]
     _logged(snakemake, lambda: fetch_all(files))
 
 

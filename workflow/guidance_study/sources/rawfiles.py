@@ -6,6 +6,7 @@ Imports nothing heavy: the plan asks for digests and for what is missing.
 """
 
 import contextlib
+import hashlib
 import http.client
 import json
 import os
@@ -19,6 +20,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
+from guidance_study.sources.archives import plain_bytes
 from guidance_study.support.errors import StudyError
 from guidance_study.support.progress import log, track
 
@@ -41,11 +43,31 @@ class WrongBytes(RawFileError):
 
 @dataclass(frozen=True)
 class RawFile:
-    """A file from outside: where it should lie, its SHA-256 (None: see its pin), and where it can be had."""
+    """A file from outside: where it should lie, its SHA-256 (None: see its pin), and where it can be had.
+
+    `unpacked`, of a gzipped file: the digest is of what it holds, of at most so many bytes, for mirrors pack anew; it
+    may lie there unpacked too, under its name without .gz.
+    """
 
     path: Path
     sha256: str | None = None
     urls: tuple[str, ...] = ()
+    unpacked: int | None = None
+
+    @property
+    def name(self) -> str:
+        """Of what the digest is of."""
+        return self.path.name if self.unpacked is None else self.path.name.removesuffix(".gz")
+
+    @property
+    def at(self) -> Path:
+        """Where it lies, or should lie."""
+        plain = self.path.with_name(self.name)
+        return plain if not self.path.exists() and plain.exists() else self.path
+
+    def found(self, path: Path) -> str:
+        """The SHA-256 of a file in its place. Raises StudyError."""
+        return sha256_of(path) if self.unpacked is None else sha256_of_content(path, self.unpacked)
 
     @property
     def pin(self) -> Path:
@@ -65,7 +87,7 @@ class RawFile:
 
     def missing(self) -> str | None:
         """One sentence if the file cannot be used yet, with the remedy; its bytes are checked only when it is used."""
-        if not self.path.is_file():
+        if not self.at.is_file():
             return f"'{self.path}' is missing; {self._remedy()}"
         if self.digest == UNPINNED:
             return f"'{self.path}' has no pinned digest; run: python -m guidance_study pin {self.path}"
@@ -74,7 +96,7 @@ class RawFile:
     def placed(self) -> Self:
         """The same file where this run keeps it: a job knows its digest, and the path from the environment."""
         places = json.loads(os.environ.get(PLACES, "{}"))
-        return replace(self, path=Path(places.get(self.digest, self.path)), sha256=self.digest)
+        return replace(self, path=Path(places.get(self.digest, self.at)), sha256=self.digest)
 
     def verified(self) -> Path:
         """The path of the file, downloaded if need be, its digest checked just now. Raises RawFileError."""
@@ -83,11 +105,10 @@ class RawFile:
             raise RawFileError(here.missing())
         if not here.path.is_file():
             here.fetch()
-        found = sha256_of(here.path)
+        found = here.found(here.path)
         if found != here.digest:
-            raise RawFileError(
-                f"'{here.path}' has SHA-256 {found}, pinned is {here.digest}; remove it and get it again"
-            )
+            has = "has SHA-256" if self.unpacked is None else "holds, unpacked, SHA-256"
+            raise RawFileError(f"'{here.path}' {has} {found}, pinned is {here.digest}; remove it and get it again")
         return here.path
 
     def fetch(self) -> None:
@@ -124,7 +145,7 @@ class RawFile:
                 os.fsync(out.fileno())
             if length and scratch.stat().st_size != int(length):
                 raise RawFileError(f"{url} ended after {scratch.stat().st_size} of {length} bytes")
-            found = sha256_of(scratch)
+            found = self.found(scratch)
             if pinned not in (UNPINNED, found):
                 raise WrongBytes(f"{url} gave SHA-256 {found}, pinned is {pinned}")
             scratch.replace(self.path)
@@ -163,6 +184,11 @@ def sha256_of(path: Path) -> str:
         raise RawFileError(f"'{path}' cannot be read: {error.strerror}") from None
 
 
+def sha256_of_content(path: Path, most: int) -> str:
+    """The SHA-256 of what a file holds, gzipped or not, of at most so many bytes. Raises StudyError."""
+    return hashlib.sha256(plain_bytes(path, most)).hexdigest()
+
+
 def write_pin(path: Path) -> str:
     """Write a file's digest beside it, as `sha256sum` would; returns the digest."""
     digest = sha256_of(path)
@@ -196,6 +222,6 @@ def fetch_all(files: Iterable[RawFile]) -> None:
 
 def export_places(files: Iterable[RawFile]) -> None:
     """Tell the jobs of a run where raw files lie."""
-    places = {file.digest: str(file.path.absolute()) for file in files}
+    places = {file.digest: str(file.at.absolute()) for file in files}
     places.pop(UNPINNED, None)
     os.environ[PLACES] = json.dumps(places)
