@@ -42,7 +42,7 @@ def test_artefacts_from_before_recipes_named_code_are_explained(results):
         ("config.yaml", "'config.yaml' is no table or figure in"),
         ("tables/none.csv", "does not lie below it; name another folder with --results"),
         ("table/table_digits-0", "'table/table_digits-0' has no manifest: it was not made by this pipeline"),
-        ("table", "'table' belongs to no artefact; name a table, a figure, or something below a stage's folder"),
+        ("table", "'table' belongs to no artefact; name a table, figure or page, or something below a stage's folder"),
     ],
 )
 def test_what_is_none_of_these_is_named(results, named, said):

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from guidance_study.tables.contrasts import Contrast
+from guidance_study.tables.asking import Contrast
 from guidance_study.tables.reporting.contrasts import answered, lines
 
 

@@ -19,7 +19,7 @@ from guidance_study.metrics.oracle import Oracle
 from guidance_study.metrics.sets.images import Images, Judge, RealImages
 from guidance_study.metrics.sets.points import Points, RealPoints
 from guidance_study.neighbours.targets import lowest
-from guidance_study.tables.contrasts import Contrast
+from guidance_study.tables.asking import Contrast
 from guidance_study.tables.reporting.contrasts import answered
 from torch import nn
 

@@ -1,6 +1,7 @@
 localrules:
     table,
     figure,
+    page,
 
 
 table = book.stage("table")
@@ -55,3 +56,30 @@ rule figure:
         book.message
     script:
         "../scripts/figure.py"
+
+
+page = book.stage("page")
+
+
+rule page:
+    # A page of the configuration: the board of claims, the report.
+    input:
+        **page.made_from_any,
+    output:
+        page.outputs,
+        report(page.shown, caption="../report/table.rst", category="Pages"),
+    log:
+        page.log,
+    conda:
+        book.environment
+    threads: page.threads
+    resources:
+        **page.resources,
+    params:
+        recipe=page.recipe,
+        about=page.about,
+        caption=page.caption,
+    message:
+        book.message
+    script:
+        "../scripts/page.py"

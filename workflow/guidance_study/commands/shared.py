@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 def takes_targets(parser: ArgumentParser) -> None:
     """Targets, by name or address."""
-    parser.add_argument("target", nargs="*", help="tables, figures, addresses (default: `all` of the configuration)")
+    parser.add_argument(
+        "target", nargs="*", help="tables, figures, pages, addresses (default: `all` of the configuration)"
+    )
 
 
 def takes_configuration(parser: ArgumentParser) -> None:

@@ -1,6 +1,7 @@
 """Checks across the parts of a configuration: names that must exist, and sizes that must fit."""
 
 from collections.abc import Collection
+from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 from guidance_study.config.check_parts import clean, discrete, fits, not_exact, parts
@@ -235,18 +236,18 @@ def _mixture(at: str, value: str, dataset: str, study: "Study") -> None:
 
 
 def _outputs(study: "Study") -> None:
-    for name in study.figures:
-        if name in study.tables:
-            raise ValueError(f"the name '{name}' is used twice, for a table and a figure; rename one of them")
-    for name in [*study.tables, *study.figures]:
-        if name in STAGES or name in ("all", "download", "shard"):
-            raise ValueError(f"the name '{name}' of a table or figure is taken by a rule; choose another")
-    for name, table in study.tables.items():
-        table.check(f"tables.{name}", study)
-    for name, figure in study.figures.items():
-        figure.check(f"figures.{name}", study)
+    sections = {"tables": study.tables, "figures": study.figures, "pages": study.pages}
+    for (first, one), (second, other) in combinations(sections.items(), 2):
+        for name in one.keys() & other.keys():
+            both = f"a {first.removesuffix('s')} and a {second.removesuffix('s')}"
+            raise ValueError(f"the name '{name}' is used twice, for {both}; rename one of them")
+    for section, named in sections.items():
+        for name, target in named.items():
+            if name in STAGES or name in ("all", "download", "shard"):
+                raise ValueError(f"the name '{name}' of a table, figure or page is taken by a rule; choose another")
+            target.check(f"{section}.{name}", study)
     for i, name in enumerate(study.all):
-        known(f"all[{i}]", name, [*study.tables, *study.figures])
+        known(f"all[{i}]", name, list(study.targets))
 
 
 def _same_network(one: str, other: str | None, study: "Study") -> bool:

@@ -25,6 +25,7 @@ SEAMS = {
     "metrics": ("Metric",),
     "tables": ("Table",),
     "figures": ("Figure",),
+    "pages": ("Page",),
 }
 
 

@@ -52,4 +52,5 @@ STAGES: dict[str, Stage] = {
     "trajectories": Stage(("trajectories.npy", "labels.npy"), small=True),
     "table": Stage(TABLE, small=True, mapped=True, published="tables", shown="table.html"),
     "figure": Stage(("figure.png", "figure.pdf"), small=True, mapped=True, published="figures", shown="figure.png"),
+    "page": Stage(("page.html", "page.md", "page.json"), small=True, mapped=True, published=".", shown="page.html"),
 }

@@ -1,11 +1,11 @@
 """The whole configuration, and the checks that need more than one part of it."""
 
-from typing import ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from guidance_study.config.base import Name, PositiveInt, Seed, Spec
-from guidance_study.config.choices import AnyDataset, AnyEmbedding, AnyFigure, AnyNetwork, AnyProcess, AnyTable
+from guidance_study.config.choices import AnyDataset, AnyEmbedding, AnyFigure, AnyNetwork, AnyPage, AnyProcess, AnyTable
 from guidance_study.config.experiments import Experiment
 from guidance_study.config.training import Classifier, Model, Postprocessor
 from guidance_study.config.trajectories import TrajectoryRuns
@@ -62,7 +62,13 @@ class Study(Spec):
     )
     tables: dict[Name, AnyTable] = Field(description="tables by name; the name is a target of `snakemake`")
     figures: dict[Name, AnyFigure] = Field(description="figures by name; the name is a target of `snakemake`")
-    all: list[Name] = Field(min_length=1, description="tables and figures that a plain `snakemake` builds")
+    pages: dict[Name, AnyPage] = Field({}, description="pages by name; the name is a target of `snakemake`")
+    all: list[Name] = Field(min_length=1, description="tables, figures and pages that a plain `snakemake` builds")
+
+    @property
+    def targets(self) -> dict[str, Any]:
+        """Tables, figures and pages by name."""
+        return {**self.tables, **self.figures, **self.pages}
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -23,7 +23,7 @@ Measured = tuple[str, float | str | None]  # (experiment, scale or None: all) or
 def asked(study: Study) -> dict[Measured, set[str]]:
     """Names of metrics that tables and figures ask for, by what they are of."""
     found: dict[Measured, set[str]] = defaultdict(set)
-    for target in [*study.tables.values(), *study.figures.values()]:
+    for target in study.targets.values():
         for key, names in target.asks(study):
             found[key].update(names)
     return found
@@ -73,11 +73,13 @@ def sources_of(
     for name, at in dict.fromkeys(key for key, _ in asks):
         for seed in seeds:
             role = f"{name}/{at if at is None or isinstance(at, str) else shown(at)}/{seed}"
+            source: Params = {"role": role, "of": name, "seed": seed}
             if name in plan.study.trajectories:
                 inputs[role] = trajectory_measures(plan, name, str(at), seed)
+                source["reference_run"] = at
             else:
                 inputs[role] = measures(plan, name, None if at is None else float(at), seed)
-            sources.append({"role": role, "of": name, "seed": seed})
+            sources.append(source)
     return inputs, {"sources": sources}
 
 

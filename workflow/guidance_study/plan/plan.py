@@ -30,7 +30,7 @@ def once(make: Callable[Concatenate["Plan", Of], Made]) -> Callable[Concatenate[
 
 
 class Plan:
-    """All artefacts of a study: `targets` by name (tables, figures), `artefacts` by address.
+    """All artefacts of a study: `targets` by name (tables, figures, pages), `artefacts` by address.
 
     A stage is a method, which gives an artefact of it and adds it, and all that it is made from, to the plan.
     """
@@ -61,19 +61,14 @@ class Plan:
         self._outside: dict[
             str, Callable[[], str | None]
         ] = {}  # address -> says what it lacks from outside, if anything
-        self.targets = {name: self.table(name) for name in study.tables}
-        self.targets |= {name: self.figure(name) for name in study.figures}
+        self.targets = {name: self.target(name) for name in study.targets}
         code.present().keep()
 
-    def table(self, name: str) -> Artefact:
-        """A table of the configuration."""
-        return self._target("table", name, self.study.tables[name])
-
-    def figure(self, name: str) -> Artefact:
-        """A figure of the configuration."""
-        return self._target("figure", name, self.study.figures[name])
-
-    def _target(self, stage: str, name: str, spec: Any) -> Artefact:
+    @once
+    def target(self, name: str) -> Artefact:
+        """A table, figure or page of the configuration."""
+        study, spec = self.study, self.study.targets[name]
+        stage = "table" if name in study.tables else "figure" if name in study.figures else "page"
         inputs, said = spec.needs(self)
         params = {"name": name, "spec": spec.plain(), **said}
         return self.add(Artefact(stage, name, params, inputs, f"{name}: {spec.title}"))

@@ -63,14 +63,14 @@ def address_of(named: str, results: Path) -> str:
             f"'{named}' is no table or figure in '{results}' and does not lie below it; name another folder with"
             " --results"
         ) from None
-    if len(inside.parts) < 2:
-        raise StudyError(
-            f"'{named}' belongs to no artefact; name a table, a figure, or something below a stage's folder"
-        )
-    folder, name = inside.parts[:2]
-    if folder not in published:
-        return f"{folder}/{name}"
+    folder, name = (inside.parent.parts[:1] or (".",))[0], inside.parts[min(1, len(inside.parts) - 1)]
     copy = results / folder / f"{name.split('.', 1)[0]}.manifest.json"
+    if folder in STAGES:
+        return f"{folder}/{name}"
+    if folder not in published or (folder == "." and not copy.is_file()):
+        raise StudyError(
+            f"'{named}' belongs to no artefact; name a table, figure or page, or something below a stage's folder"
+        )
     if not copy.is_file():
         raise StudyError(f"'{named}' has no manifest beside it: it was not made by this pipeline or not finished")
     return _address_in(copy, results)

@@ -1,4 +1,4 @@
-"""Tables and figures under their readable names: copies, below results/tables and results/figures.
+"""Tables, figures and pages under their readable names: copies, in results/tables, results/figures and results/.
 
 The artefacts themselves are content-addressed like all others. The copies show those of the configuration that ran
 last, so they are refreshed whenever a run starts and whenever a table or figure is made.
@@ -23,7 +23,7 @@ def name_of(recipe: dict) -> str | None:
 def copies(recipe: dict) -> dict[str, str]:
     """File of the artefact -> path of its copy below results/, the manifest among them."""
     stage = STAGES[recipe["stage"]]
-    base = f"{stage.published}/{name_of(recipe)}"
+    base = (Path(stage.published or ".") / str(name_of(recipe))).as_posix()
     return {name: base + Path(name).suffix for name in stage.files} | {"manifest.json": f"{base}.manifest.json"}
 
 

@@ -11,7 +11,19 @@ if TYPE_CHECKING:
 
     from guidance_study.execution.job import Job
 
-COLUMNS = ("state", "arm", "run", "scale", "repeat", "metric", "space", "reference", "label", "value")  # of every row
+COLUMNS = (
+    "state",
+    "arm",
+    "run",
+    "scale",
+    "repeat",
+    "metric",
+    "space",
+    "reference",
+    "label",
+    "value",
+    "reference_run",
+)  # of every row
 # What a row was measured of, beside what is written in it: its experiment's guidance, and its arm.
 SETTINGS = ("guidance", "gradient_factor", "classifier", "neighbour_space", "k", "train_on")
 

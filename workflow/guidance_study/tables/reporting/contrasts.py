@@ -9,7 +9,8 @@ import pandas as pd
 from guidance_study.tables.reporting import statistics
 
 if TYPE_CHECKING:
-    from guidance_study.tables.contrasts import Contrast, ContrastsTable, Side
+    from guidance_study.tables.asking import Contrast, Side
+    from guidance_study.tables.contrasts import ContrastsTable
 
 SIGNIFICANT = 0.05  # of Holm's adjusted p
 
@@ -32,8 +33,10 @@ def asked(rows: pd.DataFrame, contrast: "Contrast") -> Asked:
 
     All sides are seen in the same space, and against the same part of the real data.
     """
-    mine = rows[(rows["of"] == contrast.of) & rows["label"].isna()]
-    sides = [_rows(mine, contrast.metric, side) for side in contrast.sides]
+    mine = rows[
+        rows["label"].isna() & (rows["reference_run"].isna() | (rows["reference_run"] == contrast.reference_run))
+    ]
+    sides = [_rows(mine[mine["of"] == (side.of or contrast.of)], contrast.metric, side) for side in contrast.sides]
     for column, wanted in (("space", contrast.space), ("reference", contrast.reference or "held_out")):
         shared = _shared(sides, column)
         if shared:
@@ -135,21 +138,29 @@ def decision(contrast: "Contrast", x: list[float], holm: float) -> str:
     """holds, does not hold, or undecided: by Holm's adjusted p, and the side on which the numbers lie."""
     if len(x) < 2 or holm >= SIGNIFICANT:
         return "undecided"
+    return "holds" if side(contrast, x) else "does not hold"
+
+
+def side(contrast: "Contrast", x: list[float]) -> bool:
+    """Whether the numbers lie on the side that is expected, however surely."""
     if contrast.within is not None:
-        holds = statistics.tost(x, contrast.within) < statistics.different(x, contrast.within)
-    else:
-        holds = (np.mean(x) > contrast.threshold) == (contrast.expects == "above")
-    return "holds" if holds else "does not hold"
+        return statistics.tost(x, contrast.within) <= statistics.different(x, contrast.within)
+    return (float(np.mean(x)) > contrast.threshold) == (contrast.expects == "above")
 
 
 def _words(contrast: "Contrast", x: list[float], decided: str, tests: int) -> str:
     """The answer to a question."""
-    if len(x) == 1:
-        return "one seed: not decided"
     if decided == "holds":
         return f"yes, equal within {contrast.within:g}" if contrast.within is not None else "yes"
     if decided == "does not hold":
         return "no" if contrast.within is not None else "no: the opposite"
+    return undecided(contrast, x, tests)
+
+
+def undecided(contrast: "Contrast", x: list[float], tests: int) -> str:
+    """What numbers that decide nothing could have decided, as one of so many tests."""
+    if len(x) == 1:
+        return "one seed: not decided"
     alpha = SIGNIFICANT / tests
     cannot = f"cannot be decided at this budget: {len(x)} seeds"
     if contrast.within is not None:

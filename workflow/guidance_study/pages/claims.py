@@ -1,0 +1,121 @@
+"""The board: what the paper claims, what was measured of it, and what that decides."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field, model_validator
+
+from guidance_study.config.base import Depth, Name, Seed, Spec, Title
+from guidance_study.config.sentences import distinct
+from guidance_study.pages import Page, Written
+from guidance_study.support.text import canonical
+from guidance_study.tables.asking import Contrast, asks, fits
+
+if TYPE_CHECKING:
+    from guidance_study.config.study import Study
+    from guidance_study.execution.job import Job
+    from guidance_study.plan.plan import Plan
+    from guidance_study.plan.recipes import Artefact
+
+CLAIMS = Path(__file__).parents[2] / "claims.yaml"
+REFERENCE = Path(__file__).parents[3] / "docs" / "reference" / "claims.json"
+
+
+class Claim(Spec):
+    """A sentence of the paper; it holds where every part does."""
+
+    claim: Title = Field(description="what the paper says (paper)")
+    section: Title = Field(description="where it says so (paper)")
+    parts: list[Contrast] = Field([], max_length=9, description="what decides it (our guess)")
+    seeds: Depth | None = Field(None, description="the first so many training seeds; null: all (our guess)")
+    needs: Title | None = Field(None, description="what has to be there where a study does not declare it")
+    evidence: list[Name] = Field([], description="tables and figures that show it, where there are any")
+
+    @model_validator(mode="after")
+    def _says_what_it_needs(self):
+        if not self.parts and not self.needs:
+            raise ValueError("a claim without parts says what it 'needs'")
+        return self
+
+    def trained(self, seeds: list[int]) -> list[int]:
+        """Those of the study's training seeds that it looks at."""
+        return seeds[: self.seeds]
+
+    def declared(self, study: "Study") -> bool:
+        """Whether the study has all that its parts look at."""
+        there = {*study.experiments, *study.trajectories}
+        return bool(self.parts) and all((s.of or part.of) in there for part in self.parts for s in part.sides)
+
+    def asks(self, study: "Study") -> Iterator[tuple[tuple, list[str]]]:
+        """What it looks at, if the study declares all of it."""
+        for part in self.parts if self.declared(study) else []:
+            yield from asks(part, study)
+
+
+class ClaimsPage(Page):
+    """A row a claim: verdict of the reference seeds with its numbers, this run's beside it, what would decide it."""
+
+    kind: Literal["claims"]
+    claims: list[Claim] = Field(min_length=1, description="of the paper, in its order (workflow/claims.yaml)")
+    pilots: list[Seed] = Field([0, 1, 2], description="training seeds that were looked at before, and decide nothing")
+    reference: list[dict[str, Any]] = Field(
+        [], description="numbers of earlier runs, {statistic, numbers} (docs/reference/claims.json)"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _filled(cls, data: Any) -> Any:
+        """What is not said is what the project ships."""
+        if not isinstance(data, dict):
+            return data
+        return shipped(data.keys()) | data
+
+    def check(self, at: str, study: "Study") -> None:
+        """Every part fits the study, where it declares what the part looks at."""
+        distinct(f"{at}.claims (claim)", [claim.claim for claim in self.claims])
+        for i, claim in enumerate(self.claims):
+            for j, part in enumerate(claim.parts if claim.declared(study) else []):
+                fits(f"{at}.claims[{i}].parts[{j}]", part, study)
+
+    def asks(self, study: "Study") -> Iterator[tuple[tuple, list[str]]]:
+        """What the claims look at that the study declares."""
+        for claim in self.claims:
+            yield from claim.asks(study)
+
+    def needs(self, plan: "Plan") -> tuple[dict, dict]:
+        """The measures of everything that is asked for, of the seeds of each claim."""
+        study = plan.study
+        inputs: dict[str, Artefact] = {}
+        sources: dict[str, Any] = {}
+        for claim in self.claims:
+            asked, said = plan.sources_of(claim.asks(study), claim.trained(study.seeds))
+            inputs |= asked
+            sources |= {source["role"]: source for source in said["sources"]}
+        shown = [name for name in study.all if name not in study.pages]
+        return inputs, {"sources": list(sources.values()), "seeds": study.seeds, "shown": shown}
+
+    def make(self, job: "Job") -> Written:
+        """The board."""
+        from guidance_study.pages.writing.board import board
+
+        return board(self, job)
+
+
+def shipped(known: Any) -> dict:
+    """The claims of the project and the numbers of its reference runs, but for keys that are known."""
+    import yaml
+
+    found: dict[str, Any] = {}
+    if "claims" not in known:
+        found["claims"] = yaml.safe_load(CLAIMS.read_text(encoding="utf-8"))
+    if "reference" not in known and REFERENCE.is_file():
+        found["reference"] = json.loads(REFERENCE.read_text(encoding="utf-8"))["numbers"]
+    return found
+
+
+def statistic(part: Contrast) -> str:
+    """What a part measures, whatever is expected of it: by this, numbers of other runs are of the same."""
+    said = part.plain()
+    return canonical({key: said[key] for key in said if key not in ("question", "expects", "threshold", "within")})
