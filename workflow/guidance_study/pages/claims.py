@@ -54,15 +54,20 @@ class Claim(Spec):
             yield from asks(part, study)
 
 
+class Earlier(Spec):
+    """Numbers of an earlier run."""
+
+    statistic: str = Field(description="what was measured, as the board's data say it")
+    numbers: dict[str, float] = Field(description="training seed -> number")
+
+
 class ClaimsPage(Page):
     """A row a claim: verdict of the reference seeds with its numbers, this run's beside it, what would decide it."""
 
     kind: Literal["claims"]
-    claims: list[Claim] = Field(min_length=1, description="of the paper, in its order (workflow/claims.yaml)")
+    claims: list[Claim] = Field([], description="of the paper, in its order (default: workflow/claims.yaml)")
     pilots: list[Seed] = Field([0, 1, 2], description="training seeds that were looked at before, and decide nothing")
-    reference: list[dict[str, Any]] = Field(
-        [], description="numbers of earlier runs, {statistic, numbers} (docs/reference/claims.json)"
-    )
+    reference: list[Earlier] = Field([], description="numbers of earlier runs (default: docs/reference/claims.json)")
 
     @model_validator(mode="before")
     @classmethod

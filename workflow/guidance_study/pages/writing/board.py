@@ -39,7 +39,7 @@ def board(page: ClaimsPage, job: "Job") -> Written:
 def judged(page: ClaimsPage, job: "Job") -> list[dict[str, Any]]:
     """Every claim with its verdict, its parts' numbers, and where they come from."""
     rows = collect(job, None)[0] if job.params["sources"] else None
-    earlier = {entry["statistic"]: entry["numbers"] for entry in page.reference}
+    earlier = {entry.statistic: entry.numbers for entry in page.reference}
     found = []
     for claim in page.claims:
         mine = None if rows is None else rows[rows["seed"].isin(claim.trained(job.params["seeds"]))]
@@ -87,7 +87,7 @@ def _without(one: Asked, pilots: list[int]) -> Asked:
 
 def _claim(number: int, claim: Claim, parts: list[tuple[str, Asked, Asked]], verdict: Verdict, shown: set[str]) -> dict:
     """A claim as plain data."""
-    needs = f"needs {claim.needs}" if verdict.word == NOT_RUN and claim.needs else ""
+    needs = f"needs {claim.needs or 'all that config.yaml declares'}" if verdict.word == NOT_RUN else ""
     return {
         "number": number,
         "claim": claim.claim,
