@@ -13,8 +13,9 @@ WORKERS := --numprocesses auto --dist loadfile  # tests of a file share what is 
 all: $(INSTALLED)  ## the environment, then the whole embedded study: tables and figures in results/
 	$(BIN)/snakemake --cores all
 	@echo
-	@echo "Tables:  results/tables/   (open table_digits.html)"
-	@echo "Figures: results/figures/  (open fig_digits_samples.png)"
+	@echo "Tables:  results/tables/"
+	@echo "Figures: results/figures/"
+	@echo "Open:    results/report.html"
 
 test: $(INSTALLED)  ## the environment, then all tests, the numeric ones also as older processors would run them
 	$(BIN)/pytest $(WORKERS)

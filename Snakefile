@@ -66,6 +66,8 @@ for name, files in book.targets.items():
         input:
             files,
 
+    workflow.get_rule(name).docstring = study.targets[name].title  # snakemake --list
+
 
 include: "workflow/rules/data.smk"
 include: "workflow/rules/train.smk"

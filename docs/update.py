@@ -4,8 +4,14 @@ snakemake --cores all && python docs/update.py default
 snakemake --cores all --configfile config/seeds.yaml && python docs/update.py embedded
 snakemake --cores all --configfile config/paper.yaml config/half_hour.yaml && python docs/update.py half_hour
 snakemake --cores all --configfile config/controls.yaml config/controls_seeds.yaml && python docs/update.py controls
+snakemake --cores all claims --configfile config/controls.yaml config/controls_seeds.yaml && \
+    python docs/update.py claims
+snakemake --cores all --configfile config/controls.yaml config/controls_seeds.yaml config/robustness.yaml && \
+    python docs/update.py robustness
+snakemake --cores all --configfile config/samplers.yaml && python docs/update.py samplers
 """
 
+import json
 import re
 import shutil
 import sys
@@ -27,17 +33,24 @@ TABLES = {
         "table_digits_quality",
     ],
     "controls": ["table_questions", "table_questions_digits", "table_margin", "table_controls"],
+    "robustness": ["table_robust", "table_robust_k", "table_robust_digits", "table_robust_digits_k"],
+    "samplers": ["table_samplers"],
 }
 SHOWN = {
     "embedded": ["fig_2b", "fig_4", "fig_s1", "fig_gap", "fig_scale", "fig_digits_samples", "fig_digits_pca"],
     "half_hour": ["fig_5"],
     "default": ["fig_boundary"],
-    "controls": ["fig_boundary", "fig_boundary_digits"],
+    "controls": ["fig_boundary", "fig_boundary_digits", "fig_margin", "fig_margin_2d"],
+    "robustness": [],
+    "samplers": [],
 }
 
 
 def main(which: str) -> None:
-    """Bring one set up to date: 'embedded' (README's figures, docs/results.md's tables) or 'half_hour'."""
+    """Bring one set up to date: tables and figures as the run that was last made them, or the numbers of claims."""
+    if which == "claims":
+        claims()
+        return
     folder = REFERENCE / which
     folder.mkdir(parents=True, exist_ok=True)
     for name in TABLES[which]:
@@ -50,6 +63,24 @@ def main(which: str) -> None:
     if which == "embedded":
         for name in ("table_digits", "table_gap"):
             show(name)
+
+
+def claims() -> None:
+    """Lay this run's numbers of every claim into those that the project ships, seed by seed."""
+    path = REFERENCE / "claims.json"
+    known = json.loads(path.read_text(encoding="utf-8"))["numbers"] if path.is_file() else []
+    numbers = {entry["statistic"]: entry["numbers"] for entry in known}
+    page = json.loads((RESULTS / "claims.json").read_text(encoding="utf-8"))
+    parts = [part for claim in page["claims"] for part in claim["parts"] if part["run"]]
+    for part in parts:
+        numbers[part["statistic"]] = numbers.get(part["statistic"], {}) | part["run"]["numbers"]
+    asked = {part["statistic"] for claim in page["claims"] for part in claim["parts"]}
+    found = [
+        {"statistic": statistic, "numbers": dict(sorted(of.items(), key=lambda pair: int(pair[0])))}
+        for statistic, of in numbers.items()
+        if statistic in asked
+    ]
+    path.write_text(json.dumps({"numbers": found}, indent=1) + "\n", encoding="utf-8")
 
 
 def show(name: str) -> None:
