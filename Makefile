@@ -11,7 +11,7 @@ WORKERS := --numprocesses auto --dist loadfile  # tests of a file share what is 
 .PHONY: all test test-quick test-isa fuzz lint bench environment help
 
 all: $(INSTALLED)  ## the environment, then the whole embedded study: tables and figures in results/
-	$(BIN)/snakemake --cores all
+	$(BIN)/snakemake --cores all --logger lines
 	@echo
 	@echo "Tables:  results/tables/"
 	@echo "Figures: results/figures/"
