@@ -8,7 +8,7 @@ HARDWARE := $(shell nvidia-smi -L >/dev/null 2>&1 && echo cuda || echo cpu)
 INSTALLED := $(VENV)/installed-$(HARDWARE)
 WORKERS := --numprocesses auto --dist loadfile  # tests of a file share what is costly
 
-.PHONY: all test test-quick test-isa fuzz lint bench environment help
+.PHONY: all check test test-quick test-isa fuzz lint bench environment help
 
 all: $(INSTALLED)  ## the environment, then the whole embedded study: tables and figures in results/
 	$(BIN)/snakemake --cores all --logger lines
@@ -16,6 +16,9 @@ all: $(INSTALLED)  ## the environment, then the whole embedded study: tables and
 	@echo "Tables:  results/tables/"
 	@echo "Figures: results/figures/"
 	@echo "Open:    results/report.html"
+
+check: $(INSTALLED)  ## compare the numbers of the last run with the shipped ones of the same training seeds
+	$(BIN)/python -m guidance_study check
 
 test: $(INSTALLED)  ## the environment, then all tests, the numeric ones also as older processors would run them
 	$(BIN)/pytest $(WORKERS)

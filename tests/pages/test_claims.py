@@ -152,3 +152,25 @@ def test_mistakes_in_claims_are_sentences(parsed):
         parsed({"pages": {"claims": {"kind": "claims", "title": "t", "claims": [CLAIMS[0], CLAIMS[0]]}}})
     with pytest.raises(ConfigError, match="'table_1' is used twice, for a table and a page"):
         parsed({"pages": {"table_1": {"kind": "claims", "title": "t"}}})
+
+
+def test_a_run_is_compared_with_the_shipped_numbers_of_its_seeds(tmp_path, capsys):
+    from guidance_study.__main__ import main
+
+    (part,) = parts(GROWS)
+    written = run_of(tmp_path, None, {0: (1.0, 1.5), 5: (1.0, 1.4)}, claims=CLAIMS, reference=[])
+    (tmp_path / "claims.json").write_text(json.dumps(written.data))
+    reference = tmp_path / "reference.json"
+
+    def compared(**numbers: float) -> tuple[int, str]:
+        shipped = {"numbers": [{"statistic": statistic(part), "numbers": numbers}]}
+        reference.write_text(json.dumps(shipped))
+        status = main(["check", "--results", str(tmp_path), "--reference", str(reference)])
+        return status, "".join(capsys.readouterr())
+
+    assert compared(**{"0": 0.52})[0] == 0
+    status, said = compared(**{"0": 0.52, "5": 0.9})
+    assert status == 1
+    assert "apart" in said
+    assert "claim 1, seed 5: Does it grow?" in said
+    assert compared(**{"7": 1.0})[0] == 2

@@ -4,6 +4,7 @@ NAMES = (
     "plan",
     "explain",
     "verify",
+    "check",
     "run",
     "provenance",
     "disk",

@@ -69,14 +69,14 @@ class MarginFigure(Figure):
             axis.set_title(f"judge: {judge.name}".replace("_", " ") if judge.name else "exact")
             axis.set_xlabel("distance to boundary")
         axes[0][0].set_ylabel("share of samples below")
-        axes[0][0].legend(fontsize=6.5, frameon=False)
+        axes[0][0].legend(fontsize=6.5, edgecolor="none", framealpha=0.9)
         for label, one, colour in named[:2]:
             means = _by_tenth(one, judges[0], real)
             axes[0][-1].plot(range(1, TENTHS + 1), means, color=colour, marker="o", markersize=3, label=label)
         axes[0][-1].set_title("who lies off the data?")
         axes[0][-1].set_xlabel("tenth by distance to boundary, within class")
         axes[0][-1].set_ylabel("mean distance off the data")
-        axes[0][-1].legend(fontsize=6.5, frameon=False)
+        axes[0][-1].legend(fontsize=6.5, edgecolor="none", framealpha=0.9)
         about = f"scale {self.scale:g}, flow {self.arm.replace('_', ' ')}; negative: on the wrong side"
         style.heading(drawn, self.title, about)
         return drawn
