@@ -1,7 +1,6 @@
 """Copy what docs/results.md, README.md and docs/reference/ show out of results/.
 
 snakemake --cores all && python docs/update.py default
-snakemake --cores all --configfile config/seeds.yaml && python docs/update.py embedded
 snakemake --cores all --configfile config/paper.yaml config/half_hour.yaml && python docs/update.py half_hour
 snakemake --cores all --configfile config/controls.yaml config/controls_seeds.yaml && python docs/update.py controls
 snakemake --cores all claims --configfile config/controls.yaml config/controls_seeds.yaml && \
@@ -20,7 +19,6 @@ from pathlib import Path
 TOP = Path(__file__).resolve().parents[1]
 RESULTS, REFERENCE, FIGURES = TOP / "results", TOP / "docs" / "reference", TOP / "docs" / "figures"
 TABLES = {
-    "embedded": ["table_1", "table_1d", "table_2d", "table_gap", "table_scale"],
     "half_hour": ["table_1"],
     "default": [
         "table_1",
@@ -37,9 +35,17 @@ TABLES = {
     "samplers": ["table_samplers"],
 }
 SHOWN = {
-    "embedded": ["fig_2b", "fig_4", "fig_s1", "fig_gap", "fig_scale", "fig_digits_samples", "fig_digits_pca"],
     "half_hour": ["fig_5"],
-    "default": ["fig_boundary"],
+    "default": [
+        "fig_boundary",
+        "fig_2b",
+        "fig_4",
+        "fig_s1",
+        "fig_gap",
+        "fig_scale",
+        "fig_digits_samples",
+        "fig_digits_pca",
+    ],
     "controls": ["fig_boundary", "fig_boundary_digits", "fig_margin", "fig_margin_2d"],
     "robustness": [],
     "samplers": [],
@@ -56,13 +62,12 @@ def main(which: str) -> None:
     for name in TABLES[which]:
         for suffix in (".md", ".csv"):
             shutil.copy(RESULTS / "tables" / f"{name}{suffix}", folder)
-    target = FIGURES if which in ("embedded", "default") else folder
+    target = FIGURES if which == "default" else folder
     target.mkdir(exist_ok=True)
     for name in SHOWN[which]:
         shutil.copy(RESULTS / "figures" / f"{name}.png", target)
-    if which == "embedded":
-        for name in ("table_digits", "table_gap"):
-            show(name)
+    for name in TABLES[which]:
+        show(name, "results.md")
 
 
 def claims() -> None:
@@ -81,20 +86,37 @@ def claims() -> None:
         if statistic in asked
     ]
     path.write_text(json.dumps({"numbers": found}, indent=1) + "\n", encoding="utf-8")
+    board()
 
 
-def show(name: str) -> None:
-    """Lay a table between its marks in docs/results.md."""
-    page = TOP / "docs" / "results.md"
+def show(name: str, page: str) -> None:
+    """Lay a table between its marks in a page of docs/, where it has any."""
+    path = TOP / "docs" / page
     table = (RESULTS / "tables" / f"{name}.md").read_text(encoding="utf-8").strip()
-    text, found = re.subn(
-        rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)",
-        lambda mark: f"{mark[1]}{table}\n{mark[2]}",
-        page.read_text(encoding="utf-8"),
-        flags=re.DOTALL,
-    )
-    assert found == 1, f"{page.name} has lost the marks around {name}"
-    page.write_text(text, encoding="utf-8")
+    laid(path, name, table)
+
+
+def laid(path: Path, name: str, text: str) -> None:
+    """Lay a text between its marks in a page, where it has any."""
+    page = path.read_text(encoding="utf-8")
+    marks = rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)"
+    path.write_text(re.sub(marks, lambda mark: f"{mark[1]}{text}\n{mark[2]}", page, flags=re.DOTALL), encoding="utf-8")
+
+
+def board() -> None:
+    """Lay the board into docs/results.md, and its decided claims into README.md."""
+    page = json.loads((RESULTS / "claims.json").read_text(encoding="utf-8"))
+    laid(TOP / "docs" / "results.md", "claims", (RESULTS / "claims.md").read_text(encoding="utf-8").strip())
+    lines = ["| # | the paper says | here | measured, 95 % interval | seeds |", "|---:|---|---|---|---:|"]
+    for claim in page["claims"]:
+        parts = [part["deciding"] for part in claim["parts"] if part["deciding"]]
+        if claim["verdict"] == "not run" or not parts:
+            continue
+        first = f"{parts[0]['mean']:.2g} [{parts[0]['low']:.2g}, {parts[0]['high']:.2g}]"
+        more = f", and {len(parts) - 1} more" if len(parts) > 1 else ""
+        said = f"| {claim['number']} | {claim['claim']} | **{claim['verdict']}** | {first}{more} | {parts[0]['n']} |"
+        lines.append(said)
+    laid(TOP / "README.md", "board", "\n".join(lines))
 
 
 if __name__ == "__main__":
