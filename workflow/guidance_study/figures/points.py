@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from guidance_study.plan.plan import Plan
 
 OUTLIER = 0.999  # a point is marked where it is farther from real ones of its class than this share of real points are
-RINGED = 100  # outliers of a panel that are ringed, the farthest ones
+RINGS = 100  # rings where all are outliers: the farthest ones, so that more rings are more outliers
+LEAST = 0.001  # share outside of the frame that is said
 
 
 class PointsFigure(Figure):
@@ -109,10 +110,14 @@ class PointsFigure(Figure):
             axis.set_title(f"{cloud.name}\nground truth")
         else:
             far, share = cloud.outliers(points, labels, OUTLIER)
-            ringed = points[far[:RINGED]].T
-            axis.scatter(*ringed, s=9, facecolors="none", edgecolors=WRONG, linewidths=0.4, rasterized=True)
-            corner = {"transform": axis.transAxes, "ha": "right", "va": "top", "color": WRONG, "fontsize": 7}
-            axis.text(0.98, 0.98, f"{share:.1%}", **corner)
+            rows = far[: round(RINGS * share)]
+            mine = [self.colours[label] for label in labels[rows]]
+            axis.scatter(*points[rows].T, s=1.6, c=mine, linewidths=0, rasterized=True)  # those not among the shown
+            axis.scatter(*points[rows].T, s=9, facecolors="none", edgecolors=WRONG, linewidths=0.4, rasterized=True)
+            outside = (abs(points) > cloud.reach).any(1).mean()
+            said = f"{share:.1%}" + (f"\n{outside:.1%} outside" if outside >= LEAST else "")
+            corner = {"transform": axis.transAxes, "ha": "right", "va": "bottom", "color": WRONG, "fontsize": 7}
+            axis.text(0.98, 0.02, said, **corner)  # where the classes of a fractal leave room
             axis.set_title(f"scale {scale:g}\n{cloud.state_text(state)}")
         axis.set_xlim(-cloud.reach, cloud.reach)
         axis.set_ylim(-cloud.reach, cloud.reach)
@@ -146,7 +151,8 @@ class PointsFigure(Figure):
         guided = any(cloud.line is not None for cloud in clouds)
         about = (
             f"red number: share of outliers, farther from real points of their class than {OUTLIER:.1%} of real points"
-            f" are; rings: the {RINGED} farthest; solid: the true boundary"
+            f" are; rings: the farthest, {RINGS // 100} for each percent of outliers; outside: of the frame; solid: the"
+            " true boundary"
         )
         about += "; dashed: the linear classifier's" if guided else ""
         factors = {cloud.gradient_factor for cloud in clouds}

@@ -43,11 +43,16 @@ def figure(
 
 def heading(drawn: Figure, title: str, about: str) -> None:
     """A title above a figure and, smaller and wrapped below it, what the marks mean."""
-    title, about = as_plot(title), as_plot(about)
     width = int(drawn.get_figwidth() * 17)
-    drawn.suptitle(
-        "\n".join(textwrap.wrap(title, int(width * 0.8))) + "\n" + "\n".join(textwrap.wrap(about, width)), fontsize=8
-    )
+    lines = [*balanced(as_plot(title), int(width * 0.8)), *balanced(as_plot(about), width)]
+    drawn.suptitle("\n".join(lines), fontsize=8)
+
+
+def balanced(text: str, width: int) -> list[str]:
+    """A text in as few lines of this width as it needs, all about as long: no word stands alone in the last one."""
+    needed = len(textwrap.wrap(text, width))
+    narrow = next(w for w in range(max(width // 2, 1), width + 1) if len(textwrap.wrap(text, w)) <= max(needed, 1))
+    return textwrap.wrap(text, narrow)
 
 
 def save(drawn: Figure, folder: Path) -> None:
