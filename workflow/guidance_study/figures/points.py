@@ -117,7 +117,8 @@ class PointsFigure(Figure):
             outside = (abs(points) > cloud.reach).any(1).mean()
             said = f"{share:.1%}" + (f"\n{outside:.1%} outside" if outside >= LEAST else "")
             corner = {"transform": axis.transAxes, "ha": "right", "va": "bottom", "color": WRONG, "fontsize": 7}
-            axis.text(0.98, 0.02, said, **corner)  # where the classes of a fractal leave room
+            box = {"facecolor": "white", "edgecolor": "none", "pad": 0.8}
+            axis.text(0.98, 0.02, said, bbox=box, **corner)  # where the classes of a fractal leave room
             axis.set_title(f"scale {scale:g}\n{cloud.state_text(state)}")
         axis.set_xlim(-cloud.reach, cloud.reach)
         axis.set_ylim(-cloud.reach, cloud.reach)
