@@ -186,12 +186,12 @@ def test_merge_lays_mappings_and_replaces_lists():
     assert merge({"a": {"b": 1, "c": [1, 2]}}, {"a": {"c": [3]}}) == {"a": {"b": 1, "c": [3]}}
 
 
-OVER_PAPER = ("mnist_gpu",)  # overlays that are laid over config/paper.yaml alone, as their heads say
+OVER = {"mnist_gpu": "paper", "robustness": "controls"}  # overlays that are laid over another alone, as their heads say
 
 
 @pytest.mark.parametrize("overlay", sorted((TOP / "config").glob("*.yaml")), ids=lambda p: p.stem)
 def test_overlays_are_valid(overlay):
-    below = [TOP / "config" / "paper.yaml"] if overlay.stem in OVER_PAPER else []
+    below = [TOP / "config" / f"{OVER[overlay.stem]}.yaml"] if overlay.stem in OVER else []
     assert load([TOP / "config.yaml", *below, overlay]) != load([TOP / "config.yaml", *below])
 
 

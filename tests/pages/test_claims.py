@@ -79,6 +79,7 @@ def run_of(folder, study, seeds: dict[int, tuple[float, float]], **changes):
         inputs[str(seed)] = Input(where, {"params": {"metrics": []}})
         sources.append({"role": str(seed), "of": "gauss_mid", "reference_run": "exact", "seed": seed})
     params = {"sources": sources, "seeds": list(seeds), "shown": ["fig_3"], "name": "board"}
+    params["lacking"] = [f"needs {claim.needs}" for claim in page.claims]
     return board(page, Job(params, inputs, folder, folder))
 
 
@@ -129,12 +130,22 @@ def test_the_papers_claims_are_planned_where_the_study_declares_what_they_look_a
     default = parsed()
     page = default.pages["claims"]
     assert len(page.claims) == 24
-    declared = [claim.declared(default) for claim in page.claims]
+    declared = [claim.lacks(default) is None for claim in page.claims]
     with_controls = parsed(read(TOP / "config" / "controls.yaml"))
-    assert [claim.declared(with_controls) for claim in page.claims] == [bool(claim.parts) for claim in page.claims]
+    assert [claim.lacks(with_controls) is None for claim in page.claims] == [bool(claim.parts) for claim in page.claims]
     assert 8 <= sum(declared) < 24
     target = Plan(parsed({"seeds": list(range(7))})).targets["claims"]
     assert {source["seed"] for source in target.params["sources"]} == set(range(7))
+
+
+def test_a_study_that_asks_for_less_has_fewer_claims_and_says_why(parsed):
+    """The paper's claims are of config.yaml's experiments; an overlay may leave an arm or a scale of them out."""
+    arm = {"space": "points", "k": 20, "postprocessor": "fractal", "train_on": "own_scale"}
+    less = parsed(
+        {"experiments": {"fractal_c_cfg": {"arms": [arm]}}, "figures": {"fig_s1": {"arms": ["points_k20_own"]}}}
+    )
+    (lacking,) = [said for said in Plan(less).targets["claims"].params["lacking"] if said and "points_k20" in said]
+    assert "allowed are points_k20_own" in lacking
 
 
 def test_mistakes_in_claims_are_sentences(parsed):

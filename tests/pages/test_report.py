@@ -19,7 +19,6 @@ def built(tmp_path_factory):
     """The results folder of a tiny study with its board and its report."""
     tmp = tmp_path_factory.mktemp("report")
     config = merge(merge(read(TOP / "config.yaml"), TINY), {"all": TARGETS, "trajectories": {}})
-    config["pages"]["report"]["headline"] = "fig_digits_samples"
     config["tables"] = {"table_digits": config["tables"]["table_digits"] | {"title": "Digits & <distances>"}}
     config["figures"] = {"fig_digits_samples": config["figures"]["fig_digits_samples"]}
     config["experiments"] = {name: config["experiments"][name] for name in ("digits_cfg", "digits_cg")}

@@ -43,14 +43,21 @@ class Claim(Spec):
         """Those of the study's training seeds that it looks at."""
         return seeds[: self.seeds]
 
-    def declared(self, study: "Study") -> bool:
-        """Whether the study has all that its parts look at."""
+    def lacks(self, study: "Study") -> str | None:
+        """What the study does not declare that its parts look at, in a sentence; None where nothing is missing."""
         there = {*study.experiments, *study.trajectories}
-        return bool(self.parts) and all((s.of or part.of) in there for part in self.parts for s in part.sides)
+        if not self.parts or any((side.of or part.of) not in there for part in self.parts for side in part.sides):
+            return f"needs {self.needs or 'all that config.yaml declares'}"
+        try:
+            for i, part in enumerate(self.parts):
+                fits(f"parts[{i}]", part, study)
+        except ValueError as error:
+            return str(error)
+        return None
 
     def asks(self, study: "Study") -> Iterator[tuple[tuple, list[str]]]:
         """What it looks at, if the study declares all of it."""
-        for part in self.parts if self.declared(study) else []:
+        for part in self.parts if self.lacks(study) is None else []:
             yield from asks(part, study)
 
 
@@ -78,11 +85,14 @@ class ClaimsPage(Page):
         return shipped(data.keys()) | data
 
     def check(self, at: str, study: "Study") -> None:
-        """Every part fits the study, where it declares what the part looks at."""
+        """Every part of a configuration's own claims fits the study, where it declares what the part looks at."""
         distinct(f"{at}.claims (claim)", [claim.claim for claim in self.claims])
-        for i, claim in enumerate(self.claims):
-            for j, part in enumerate(claim.parts if claim.declared(study) else []):
-                fits(f"{at}.claims[{i}].parts[{j}]", part, study)
+        known = {*study.experiments, *study.trajectories}
+        theirs = [Claim.model_validate(claim) for claim in shipped(["reference"])["claims"]]
+        for i, claim in enumerate(self.claims if self.claims != theirs else []):
+            for j, part in enumerate(claim.parts):
+                if all((side.of or part.of) in known for side in part.sides):
+                    fits(f"{at}.claims[{i}].parts[{j}]", part, study)
 
     def asks(self, study: "Study") -> Iterator[tuple[tuple, list[str]]]:
         """What the claims look at that the study declares."""
@@ -99,7 +109,8 @@ class ClaimsPage(Page):
             inputs |= asked
             sources |= {source["role"]: source for source in said["sources"]}
         shown = [name for name in study.all if name not in study.pages]
-        return inputs, {"sources": list(sources.values()), "seeds": study.seeds, "shown": shown}
+        lacking = [claim.lacks(study) for claim in self.claims]
+        return inputs, {"sources": list(sources.values()), "seeds": study.seeds, "shown": shown, "lacking": lacking}
 
     def make(self, job: "Job") -> Written:
         """The board."""

@@ -21,7 +21,7 @@ class ReportPage(Page):
     """Question, headline figure and board; each claim's evidence; tables, figures, cost, provenance."""
 
     kind: Literal["report"]
-    headline: Name = Field(description="the figure that stands first, where a plain run builds it")
+    headline: Name | None = Field(None, description="the figure that stands first; null: the first of `all`")
     captions: dict[Name, str] = Field({}, description="what to see in a figure or table (workflow/captions.yaml)")
 
     @model_validator(mode="before")
@@ -36,7 +36,7 @@ class ReportPage(Page):
 
     def check(self, at: str, study: "Study") -> None:
         """Its headline is a figure."""
-        known(f"{at}.headline", self.headline, study.figures)
+        known(f"{at}.headline", self.headline, [None, *study.figures])
 
     def needs(self, plan: "Plan") -> tuple[dict, dict]:
         """Everything that a plain run builds, but for reports."""

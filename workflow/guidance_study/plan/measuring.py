@@ -92,7 +92,7 @@ def trajectory_measures(plan: "Plan", name: str, reference: str, seed: int) -> A
     }
     inputs = {"trajectories": trajectories, "dataset": trajectories.inputs["dataset"]}
     return plan.add(
-        Artefact("measures", trajectories.label, params, inputs, f"{name}: trajectories measured, seed {seed}")
+        Artefact("measures", trajectories.label, params, inputs, f"{name}: measured beside {reference}, seed {seed}")
     )
 
 

@@ -46,10 +46,10 @@ def judged(page: ClaimsPage, job: "Job") -> list[dict[str, Any]]:
         found.append(_known(claim, mine, earlier, page.pilots))
     known = [[decides for _, decides, _ in parts] for parts in found]
     said = verdicts([(claim.parts, numbers) for claim, numbers in zip(page.claims, known, strict=True)])
-    shown = set(job.params["shown"])
+    shown, lacking = set(job.params["shown"]), job.params["lacking"]
     return [
-        _claim(number, claim, parts, verdict, shown)
-        for number, (claim, parts, verdict) in enumerate(zip(page.claims, found, said, strict=True), 1)
+        _claim(number, claim, parts, verdict, shown) | ({"why": why} if verdict.word == NOT_RUN else {})
+        for number, (claim, parts, verdict, why) in enumerate(zip(page.claims, found, said, lacking, strict=True), 1)
     ]
 
 
@@ -87,13 +87,12 @@ def _without(one: Asked, pilots: list[int]) -> Asked:
 
 def _claim(number: int, claim: Claim, parts: list[tuple[str, Asked, Asked]], verdict: Verdict, shown: set[str]) -> dict:
     """A claim as plain data."""
-    needs = f"needs {claim.needs or 'all that config.yaml declares'}" if verdict.word == NOT_RUN else ""
     return {
         "number": number,
         "claim": claim.claim,
         "section": claim.section,
         "verdict": verdict.word,
-        "why": verdict.why or needs,
+        "why": verdict.why,
         "p": verdict.p,
         "evidence": [name for name in claim.evidence if name in shown],
         "parts": [

@@ -34,7 +34,7 @@ def report(page: ReportPage, job: "Job") -> Written:
         "question": QUESTION,
         "claims": claims,
         "about": [sentence for one in boards for sentence in one["about"]],
-        "headline": next((one for one in shown if one["name"] == page.headline), None),
+        "headline": next((one for one in shown if one["image"] and page.headline in (None, one["name"])), None),
         "figures": [one for one in shown if one["image"]],
         "tables": [one for one in shown if one["table"]],
         "cost": behind.cost(),

@@ -39,7 +39,7 @@ def verdicts(claims: "Sequence[tuple[list[Contrast], list[Asked]]]") -> list[Ver
         if p is None:
             found.append(Verdict(NOT_RUN, "", None, intervals))
         elif holm < SIGNIFICANT:
-            found.append(Verdict(word, "", holm, intervals))
+            found.append(Verdict(word, "" if word == HOLDS else _against(parts, asked), holm, intervals))
         else:
             found.append(Verdict(UNDECIDED, _why(parts, asked, len(claims)), holm, intervals))
     return found
@@ -55,6 +55,16 @@ def _tested(parts: "list[Contrast]", asked: list[Asked]) -> tuple[float | None, 
     fits = [side(part, one.values) for part, one in zip(parts, asked, strict=True)]
     against = min([len(parts) * x for x, fit in zip(p, fits, strict=True) if not fit], default=1.0)
     return (max(p), HOLDS) if all(fits) else (min(1.0, against), NOT)
+
+
+def _against(parts: "list[Contrast]", asked: list[Asked]) -> str:
+    """The part that lies on the other side most surely, where there are several."""
+    against = [
+        (p_value(part, one.values), part.question)
+        for part, one in zip(parts, asked, strict=True)
+        if not side(part, one.values)
+    ]
+    return min(against)[1] if len(parts) > 1 else ""
 
 
 def _why(parts: "list[Contrast]", asked: list[Asked], claims: int) -> str:
