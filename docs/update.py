@@ -30,7 +30,7 @@ TABLES = {
         "table_digits_nn",
         "table_digits_quality",
     ],
-    "controls": ["table_questions", "table_questions_digits", "table_margin", "table_controls"],
+    "controls": ["table_questions", "table_questions_digits", "table_margin", "table_controls", "table_controls_2d"],
     "robustness": ["table_robust", "table_robust_k", "table_robust_digits", "table_robust_digits_k"],
     "samplers": ["table_samplers"],
 }

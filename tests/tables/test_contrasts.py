@@ -20,7 +20,7 @@ def rows(effect: float, seeds: int, spread: float = 0.05) -> pd.DataFrame:
                         "space": "evaluator", "reference": None, "label": None}  # fmt: skip
                 found.append(said | {"state": "before", "arm": None, "value": value})
                 found.append(said | {"state": "after", "arm": "a", "value": value * np.exp(effect)})
-    return pd.DataFrame(found).assign(run=None)
+    return pd.DataFrame(found).assign(run=None, reference_run=None)
 
 
 GROWS = Contrast.model_validate(

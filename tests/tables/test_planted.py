@@ -125,7 +125,7 @@ def measured(world: World, arms: list[str], images: bool) -> list[dict]:
     sets.append(("real", None, None, fresh))
     metrics = [Metric.of_recipe({"kind": kind}) for kind in (IMAGES if images else POINTS)]
     return [
-        {"state": state, "arm": arm, "scale": scale, "run": None, "repeat": None, **vars(row)}
+        {"state": state, "arm": arm, "scale": scale, "run": None, "repeat": None, "reference_run": None, **vars(row)}
         for state, arm, scale, one in sets
         for metric in metrics if state in metric.states
         for row in metric.measure(one, real)

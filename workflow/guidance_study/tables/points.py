@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from guidance_study.config.base import Name
+from guidance_study.config.base import Name, Scales
 from guidance_study.config.sentences import comparable, distinct, known
 from guidance_study.metrics import PointMetricName
 from guidance_study.tables import Table
@@ -26,11 +26,20 @@ class PointTable(Table):
     kind: Literal["points"]
     experiments: list[Name] = Field(min_length=1, description="names in `experiments`, judged by 'exact'")
     metrics: list[PointMetricName] = Field(min_length=1, description="columns (our guess)")
+    scales: Scales | None = Field(None, description="guidance scales; null: every evaluated one")
+    arms: list[str] | None = Field(None, description="arm names, controls too; null: all that are no controls")
 
     def check(self, at: str, study: "Study") -> None:
         """Its names exist."""
         known_experiments(f"{at}.experiments", self.experiments, study)
-        distinct(f"{at}.metrics", self.metrics)
+        for key in ("metrics", "scales", "arms"):
+            distinct(f"{at}.{key}", getattr(self, key) or [])
+        used = [study.experiments[name] for name in self.experiments]
+        for i, scale in enumerate(self.scales or []):
+            for experiment in used:
+                known(f"{at}.scales[{i}]", scale, experiment.evaluation.scales)
+        for i, arm in enumerate(self.arms or []):
+            known(f"{at}.arms[{i}]", arm, sorted({a.name for experiment in used for a in experiment.arms}))
         evaluations = {name: study.experiments[name].evaluation for name in self.experiments}
         comparable(
             f"{at}.experiments",
@@ -52,10 +61,14 @@ class PointTable(Table):
         from guidance_study.tables.reporting.points import lines, notes, summarise
         from guidance_study.tables.reporting.render import framed
 
-        rows, contents = collect(job)
+        rows, contents = collect(job, self.arms or ())
+        if self.scales is not None:
+            rows = rows[rows["scale"].isna() | rows["scale"].isin(self.scales)]
+        if self.arms is not None:
+            rows = rows[rows["arm"].isna() | rows["arm"].isin(self.arms)]
         summary = summarise(rows[rows["label"].isna() & rows["metric"].isin(self.metrics)])
         table = framed(lines(summary, self.metrics, job.params["settings"]))
-        return summary, table, notes(rows, contents, job, self.metrics)
+        return summary, table, notes(rows, contents, job, self.metrics, self.arms and self.arms[:1])
 
 
 def judged_exactly(study: "Study") -> list[str]:

@@ -75,3 +75,9 @@ def arms_of(rows: "pd.DataFrame") -> dict[str, dict]:
     return {
         row.arm: {"space": row.neighbour_space, "k": int(row.k), "train_on": row.train_on} for row in found.itertuples()
     }
+
+
+def control_text(arm: str, space: str, k: int | str) -> str:
+    """What a control arm does otherwise, after a comma; nothing of others."""
+    said = arm.removeprefix(f"{space}_k{k}").removeprefix("_own")
+    return f", {said.strip('_').replace('_', ' ')}" if said else ""

@@ -8,7 +8,7 @@ import pandas as pd
 from guidance_study.execution.job import Job
 from guidance_study.metrics import columns, meanings
 from guidance_study.support.text import shown
-from guidance_study.tables.reporting import SETTINGS, arms_of, recipes, title_of
+from guidance_study.tables.reporting import SETTINGS, arms_of, control_text, recipes, title_of
 from guidance_study.tables.reporting.paper import beside, not_run, printed
 from guidance_study.tables.reporting.render import number
 
@@ -73,7 +73,7 @@ def pivot(summary: pd.DataFrame, params: dict) -> pd.DataFrame:
             "Guidance": guidance,
             "NN space": space + own,
             "k": str(k),
-            "Post.": STATES[state] + _control(arm, space, k),
+            "Post.": STATES[state] + ("" if pd.isna(arm) else control_text(str(arm), space, k)),
         }
         for row in part.itertuples():
             head = [REFERENCES[row.reference]] if row.reference != NO_REFERENCE else []
@@ -96,12 +96,6 @@ def pivot(summary: pd.DataFrame, params: dict) -> pd.DataFrame:
     table = table[named + sorted(measured, key=_column_order(measured))]
     table.columns = pd.MultiIndex.from_tuples([c if isinstance(c, tuple) else ("", c) for c in table.columns])
     return table
-
-
-def _control(arm: str | float, space: str, k: int | str) -> str:
-    """What a control arm does otherwise, after a comma; nothing of others."""
-    said = "" if pd.isna(arm) else str(arm).removeprefix(f"{space}_k{k}").removeprefix("_own")
-    return f", {said.strip('_').replace('_', ' ')}" if said else ""
 
 
 def _column_order(columns: list[tuple[str, str]]) -> Callable[[tuple[str, str]], tuple[int, float]]:

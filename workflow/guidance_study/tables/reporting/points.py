@@ -7,7 +7,7 @@ import pandas as pd
 from guidance_study.execution.job import Job
 from guidance_study.metrics import columns, meanings
 from guidance_study.support.text import shown
-from guidance_study.tables.reporting import SETTINGS, arms_of, recipes, title_of
+from guidance_study.tables.reporting import SETTINGS, arms_of, control_text, recipes, title_of
 from guidance_study.tables.reporting.render import number
 
 COLUMNS = columns("points")
@@ -51,7 +51,8 @@ def lines(summary: pd.DataFrame, metrics: list[str], settings: dict) -> list[dic
             found.append(line | {"Post.": "no"} | _values(part[part["state"] == "before"], metrics))
             for name, arm in arms.items():
                 after = part[(part["state"].isin(["after", "targets"])) & (part["arm"] == name)]
-                found.append(line | {"Post.": flow_text(arm, several)} | _values(after, metrics))
+                said = flow_text(arm, several) + control_text(name, arm["space"], arm["k"])
+                found.append(line | {"Post.": said} | _values(after, metrics))
             controls = part[part["state"] == "retrieval"]
             for _, control in controls.groupby(["neighbour_space", "k"], sort=False):  # arms that share it
                 found.append(line | {"Post.": "retrieval control"} | _values(control, metrics))
