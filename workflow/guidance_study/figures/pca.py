@@ -32,13 +32,15 @@ class PCAFigure(Panels):
                 )
 
     def draw(self, job: "Job") -> "Drawing":
-        """The matplotlib figure: a row for each experiment; training data, before, after."""
+        """The matplotlib figure: a row for each experiment; training data where they are new, before, after."""
+        import numpy as np
         from sklearn.decomposition import PCA
 
         from guidance_study.figures import style
         from guidance_study.networks.models import features
 
         drawn, axes = style.figure(len(self.experiments), 3, 7.2, 0.4 + 2.4 * len(self.experiments))
+        shown: list[np.ndarray] = []  # training data that have a panel
         for row, name in zip(axes, self.experiments, strict=True):
             panel = read(job, name)
             assert panel.evaluator is not None  # `check` refuses such an experiment
@@ -51,7 +53,8 @@ class PCAFigure(Panels):
                 points = pca.transform(two(features(panel.evaluator, images[: self.n])))
                 sets.append((f"{panel.title},\n{when}", points, panel.labels[: self.n]))
             low, high = real.min(0), real.max(0)
-            for axis, (title, points, labels) in zip(row, sets, strict=True):
+            again = any(np.array_equal(real, before) for before in shown)  # training data that have a panel already
+            for axis, (title, points, labels) in list(zip(row, sets, strict=True))[again:]:
                 self._scatter(axis, title, points, labels, real, panel.real_labels)
                 axis.set_xlim(low[0] - 0.15 * (high - low)[0], high[0] + 0.15 * (high - low)[0])
                 axis.set_ylim(low[1] - 0.15 * (high - low)[1], high[1] + 0.15 * (high - low)[1])
@@ -59,6 +62,10 @@ class PCAFigure(Panels):
             row[0].set_ylabel(f"component 2 ({share[1]:.0f} % of variance)")
             for axis in row:
                 axis.set_xlabel(f"component 1 ({share[0]:.0f} %)")
+            if again:
+                row[0].axis("off")
+                row[1].set_ylabel(f"component 2 ({share[1]:.0f} % of variance)")
+            shown.append(real)
         about = f"grey: training data; numbers: median of each class's training data; flow: {self.arm}"
         drawn.suptitle(f"{as_plot(self.title)}\n({about})")
         return drawn

@@ -51,7 +51,7 @@ class SamplesFigure(Panels):
                 axis.set_title(f"{panel.title}, {when}")
         judged = any(f"evaluator/{name}" in job.inputs for name in self.experiments)
         which = "that the flow moves farthest" if self.choose == "most_moved" else "first by index"
-        about = f"of each class those {which}, by {self.arm}"
+        about = f"of each class those {which}, by {self.arm.replace('_', ' ')}"
         about += "\nred frame: the evaluator sees another class" if judged else ""
         drawn.suptitle(f"{as_plot(self.title)}\n{about}")
         return drawn

@@ -70,33 +70,36 @@ class TrajectoriesFigure(Figure):
             grid = [[(entry, run, self.scales[0]) for entry in entries] for run in self.runs]
         else:
             grid = [[(entry, self.runs[0], scale) for scale in self.scales] for entry in entries]
-        drawn, axes = style.figure(len(grid), len(grid[0]), 7.2, 0.5 + 1.75 * len(grid))
-        reach = self._reaches(grid)
+        drawn, axes = style.figure(len(grid), len(grid[0]), 7.2, 0.8 + 1.95 * len(grid))
+        reach = self._reach(grid)
         for row, (line, cells) in enumerate(zip(axes, grid, strict=True)):
             for column, (axis, (entry, run, scale)) in enumerate(zip(line, cells, strict=True)):
-                self._panel(axis, job, entry, run, scale, reach[row][column])
+                self._panel(axis, job, entry, run, scale, reach)
                 if row == 0:
                     axis.set_title(self._column_title(entry, scale))
                 if column == 0:
                     axis.set_ylabel(f"{self._row_title(entry, run)}\n$x_t$")
                 if row == len(grid) - 1:
                     axis.set_xlabel("diffusion step t")
-        about = "dashed: p(c | x_t) = 1/2 of the guiding classifier, of the data where none guides; right: where"
+        self._legend(drawn, entries[0].oracle.classes)
+        about = "boundary: p(c | x_t) = 1/2 of the guiding classifier, of the data where none guides; right: where"
         about += " trajectories end, lines: true densities"
         style.heading(drawn, self.title, about)
         return drawn
 
-    def _reaches(self, grid) -> list[list[float]]:
-        """Half the height of each panel: that of its data where columns are data, of its row where they are scales."""
+    def _reach(self, grid) -> float:
+        """Half the height of all panels, which are compared."""
         import numpy as np
 
-        def reach(cells) -> float:
-            return 1.05 * max(float(np.quantile(np.abs(e.of(run, scale)), 0.9995)) for e, run, scale in cells)
+        ends = (np.abs(entry.of(run, scale)) for cells in grid for entry, run, scale in cells)
+        return 1.05 * max(float(np.quantile(far, 0.9995)) for far in ends)
 
-        if self.columns == "data":
-            columns = [reach(cells) for cells in zip(*grid, strict=True)]
-            return [columns] * len(grid)
-        return [[reach(cells)] * len(cells) for cells in grid]
+    def _legend(self, drawn: "Drawing", classes: int) -> None:
+        from matplotlib.lines import Line2D
+
+        handles = [Line2D([], [], color=c, label=f"class {i}") for i, c in enumerate(self.colours[:classes])]
+        handles.append(Line2D([], [], color="black", linestyle="dashed", label="boundary"))
+        drawn.legend(handles=handles, loc="outside lower center", ncols=len(handles), fontsize=7, frameon=False)
 
     def _column_title(self, entry, scale: float) -> str:
         return self._data_title(entry) if self.columns == "data" else f"scale {scale:g}"
