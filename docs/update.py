@@ -105,10 +105,15 @@ def laid(path: Path, name: str, text: str) -> None:
 
 def board() -> None:
     """Lay the board into docs/results.md, and its decided claims into README.md."""
-    page = json.loads((RESULTS / "claims.json").read_text(encoding="utf-8"))
     laid(TOP / "docs" / "results.md", "claims", (RESULTS / "claims.md").read_text(encoding="utf-8").strip())
+    page = json.loads((RESULTS / "claims.json").read_text(encoding="utf-8"))
+    laid(TOP / "README.md", "board", short(page["claims"]))
+
+
+def short(claims: list[dict]) -> str:
+    """The claims that were run as a Markdown table: verdict, and the first part's number."""
     lines = ["| # | the paper says | here | measured, 95 % interval | seeds |", "|---:|---|---|---|---:|"]
-    for claim in page["claims"]:
+    for claim in claims:
         parts = [part["deciding"] for part in claim["parts"] if part["deciding"]]
         if claim["verdict"] == "not run" or not parts:
             continue
@@ -116,7 +121,7 @@ def board() -> None:
         more = f", and {len(parts) - 1} more" if len(parts) > 1 else ""
         said = f"| {claim['number']} | {claim['claim']} | **{claim['verdict']}** | {first}{more} | {parts[0]['n']} |"
         lines.append(said)
-    laid(TOP / "README.md", "board", "\n".join(lines))
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -66,7 +66,9 @@ class PCAFigure(Panels):
                 row[0].axis("off")
                 row[1].set_ylabel(f"component 2 ({share[1]:.0f} % of variance)")
             shown.append(real)
-        about = f"grey: training data; numbers: median of each class's training data; flow: {self.arm}"
+        about = (
+            f"grey: training data; numbers: median of each class's training data; flow: {self.arm.replace('_', ' ')}"
+        )
         drawn.suptitle(f"{as_plot(self.title)}\n({about})")
         return drawn
 
