@@ -9,7 +9,7 @@ from guidance_study.pages.claims import REFERENCE, ClaimsPage, statistic
 from guidance_study.pages.writing.board import board
 
 sys.path.insert(0, str(TOP / "docs"))
-import update  # noqa: E402 - the script that writes the pages
+import update
 
 
 def shipped(tmp_path) -> tuple[ClaimsPage, list[dict]]:
