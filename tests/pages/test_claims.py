@@ -161,6 +161,8 @@ def test_mistakes_in_claims_are_sentences(parsed):
             parsed(page(**changes))
     with pytest.raises(ConfigError, match="twice"):
         parsed({"pages": {"claims": {"kind": "claims", "title": "t", "claims": [CLAIMS[0], CLAIMS[0]]}}})
+    with pytest.raises(ConfigError, match="'readme' in 'pages' is taken"):
+        parsed({"pages": {"readme": {"kind": "claims", "title": "t"}}})
     with pytest.raises(ConfigError, match="'table_1' is used twice, for a table and a page"):
         parsed({"pages": {"table_1": {"kind": "claims", "title": "t"}}})
 
@@ -185,3 +187,30 @@ def test_a_run_is_compared_with_the_shipped_numbers_of_its_seeds(tmp_path, capsy
     assert "apart" in said
     assert "claim 1, seed 5: Does it grow?" in said
     assert compared(**{"7": 1.0})[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("claims", "reference", "said"),
+    [
+        ("- {claim: [", "{}", "claims.yaml.*is not valid YAML"),
+        ("claim: x", "{}", "must hold a list, not dict"),
+        ("- {claim: x, section: y, needs: z, colour: red}", "{}", "pages.claims.claims.0..colour"),
+        ("- {claim: x, section: y, needs: z, parts: [{question: q}]}", "{}", "pages.claims.claims.0..parts"),
+        ("- {claim: x, section: y, needs: z}", "{", "claims.json.*is damaged"),
+        ("- {claim: x, section: y, needs: z}", '{"numbers": [{"statistic": "s", "numbers": {"0": "a"}}]}', "number"),
+        ("- {claim: x, section: y, needs: z}", '{"numbers": 3}', "reference.*list"),
+    ],
+)
+def test_files_that_the_board_is_made_from_are_read_by_their_doors(
+    parsed, tmp_path, monkeypatch, claims, reference, said
+):
+    from guidance_study.pages import claims as module
+    from guidance_study.support.errors import StudyError
+
+    for name, text in (("CLAIMS", claims), ("REFERENCE", reference)):
+        path = tmp_path / {"CLAIMS": "claims.yaml", "REFERENCE": "claims.json"}[name]
+        path.write_text(text)
+        monkeypatch.setattr(module, name, path)
+    with pytest.raises(StudyError, match=said) as caught:
+        parsed()
+    assert "\n" not in str(caught.value)

@@ -20,6 +20,7 @@ RESERVED = {  # section -> names that mean something else where its names are us
     "models": (EXACT,),
     "classifiers": (EXACT, "evaluator", "none", "train", "held_out"),
     "embeddings": (EXACT, "evaluator", "none", "train", "held_out"),
+    "pages": ("index", "readme"),  # files of the results folder
 }
 
 

@@ -48,8 +48,11 @@ def _mapping(loader: _StrictLoader, node: yaml.MappingNode) -> dict[Any, Any]:
 _StrictLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
 
 
-def read(path: Path) -> Params:
-    """One YAML file as a mapping; duplicate keys, bad YAML and a missing file are ConfigErrors."""
+KINDS: dict[type, str] = {dict: "a mapping", list: "a list"}
+
+
+def read(path: Path, kind: type = dict) -> Any:
+    """One YAML file as a mapping, or another `kind`; duplicate keys, bad YAML and a missing file are ConfigErrors."""
     try:
         if Path(path).exists() and not Path(path).is_file():
             raise ConfigError(f"configuration file '{path}' is no file")
@@ -72,8 +75,8 @@ def read(path: Path) -> Params:
         raise ConfigError(f"configuration file '{path}' cannot be read: {error.strerror}") from None
     except yaml.YAMLError as error:
         raise ConfigError(f"configuration file '{path}' is not valid YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(data, dict):
-        raise ConfigError(f"configuration file '{path}' must hold a mapping, not {type(data).__name__}")
+    if not isinstance(data, kind):
+        raise ConfigError(f"configuration file '{path}' must hold {KINDS[kind]}, not {type(data).__name__}")
     return data
 
 
@@ -122,6 +125,8 @@ def _shortened(sentence: str) -> str:
 
 def _sentence(problem: ErrorDetails, data: Params) -> str:
     path, value = _locate(problem["loc"], data)
+    if value is None:
+        value = problem["input"]  # of a value that is not in the file: what the package fills in
     kind, context = problem["type"], problem.get("ctx", {})
     if kind == "unknown_key":
         path = f"{path}.{context['key']}" if path else context["key"]

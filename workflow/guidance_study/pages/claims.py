@@ -1,6 +1,5 @@
 """The board: what the paper claims, what was measured of it, and what that decides."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -10,6 +9,7 @@ from pydantic import Field, model_validator
 from guidance_study.config.base import Depth, Name, Seed, Spec, Title
 from guidance_study.config.sentences import distinct
 from guidance_study.pages import Page, Written
+from guidance_study.support.reading import read_json
 from guidance_study.support.text import canonical
 from guidance_study.tables.asking import Contrast, asks, fits
 
@@ -121,13 +121,13 @@ class ClaimsPage(Page):
 
 def shipped(known: Any) -> dict:
     """The claims of the project and the numbers of its reference runs, but for keys that are known."""
-    import yaml
+    from guidance_study.config.loading import read
 
     found: dict[str, Any] = {}
     if "claims" not in known:
-        found["claims"] = yaml.safe_load(CLAIMS.read_text(encoding="utf-8"))
+        found["claims"] = read(CLAIMS, list)
     if "reference" not in known and REFERENCE.is_file():
-        found["reference"] = json.loads(REFERENCE.read_text(encoding="utf-8"))["numbers"]
+        found["reference"] = read_json(REFERENCE).get("numbers")
     return found
 
 

@@ -28,11 +28,11 @@ class ReportPage(Page):
     @classmethod
     def _captioned(cls, data):
         """What is not said is what the project ships."""
-        import yaml
+        from guidance_study.config.loading import read
 
         if not isinstance(data, dict) or "captions" in data:
             return data
-        return data | {"captions": yaml.safe_load(CAPTIONS.read_text(encoding="utf-8"))}
+        return data | {"captions": read(CAPTIONS)}
 
     def check(self, at: str, study: "Study") -> None:
         """Its headline is a figure."""

@@ -131,6 +131,7 @@ class ImageTable(Table):
 
 def paper_values(table: str) -> dict:
     """The numbers that the paper prints in a table."""
-    import yaml
+    from guidance_study.config.loading import read
 
-    return yaml.safe_load(PAPER.read_text(encoding="utf-8"))[table]
+    numbers: dict = read(PAPER)[table]
+    return numbers
