@@ -84,24 +84,10 @@ class Rule(Guidance):
     conditional: ClassVar[bool] = True
 
 
-class Renoised(Rule):
-    """CFG++ (Chung et al. 2024): x_0 from the guided eps, noise from the unconditional one. As DDIM is linear in eps,
-    x' / a' = x / a + (sigma' - sigma) e, a rule that sees the next noise level says which e does that."""
-
-    kind: Literal["renoised"]
-
-    def start(self, batch):
-        def guided(x, t, label, step):
-            conditional, free = batch.model.both(x, t, label)
-            mixed = free + batch.scale * (conditional - free)
-            return (step.next_sigma * free - step.sigma * mixed) / (step.next_sigma - step.sigma)
-
-        return guided
-
-
-def test_a_rule_that_sees_the_next_noise_level_can_replace_ddims_update():
+def test_cfg_plus_plus_takes_the_noise_of_the_unconditional_model():
+    """Its Alg. 2 written out; at 0 it is the unconditional model."""
     n, steps, scale, (start, _, label) = 50, 6, 0.6, BATCH
-    found = sample(guided(Renoised(kind="renoised"), class_eps, scale, null=2), start, label, steps=steps)
+    found = sample(guided(rule("cfg_plus_plus"), class_eps, scale, null=2), start, label, steps=steps)
     x = start
     for t, following in pairwise(sampler(steps=steps).times(DDPM)):
         abar, after, at = DDPM.signal(t), DDPM.signal(following), torch.full((n,), t)
@@ -109,6 +95,66 @@ def test_a_rule_that_sees_the_next_noise_level_can_replace_ddims_update():
         x0 = (x - (1 - abar) ** 0.5 * (free + scale * (conditional - free))) / abar**0.5
         x = after**0.5 * x0 + (1 - after) ** 0.5 * free
     assert torch.allclose(found, x, atol=1e-9)
+    alone = sample(guided(rule("cfg_plus_plus"), class_eps, 0.0, null=2), start, label, steps=steps)
+    assert torch.allclose(alone, sample(Model(lambda x, t, label: class_eps(x, t, None), None), start, steps=steps))
+
+
+def ends(name: str, scale: float, steps: int = 8, **options) -> torch.Tensor:
+    start, _, label = BATCH
+    return sample(guided(rule(name, **options), class_eps, scale, null=2), start, label, steps=steps)
+
+
+def test_an_interval_of_all_levels_is_classifier_free_guidance_and_of_none_the_conditional_model():
+    conditional = ends("classifier_free", 1.0)
+    assert torch.equal(ends("interval", 3.0), ends("classifier_free", 3.0))
+    assert torch.equal(ends("interval", 3.0, low=1e6), conditional)
+    assert torch.equal(ends("interval", 1.0, low=0.1, high=2.0), conditional)
+    within = ends("interval", 3.0, low=0.3, high=3.0)
+    assert not torch.equal(within, conditional)
+    assert not torch.equal(within, ends("classifier_free", 3.0))
+    with pytest.raises(ValueError, match="low has the value 2: it must be below high, 1"):
+        rule("interval", low=2.0, high=1.0)
+
+
+@pytest.mark.parametrize("shape", ["constant", "linear", "cosine", "falling"])
+def test_a_weight_on_schedule_is_the_scale_on_average_and_neutral_at_1(shape):
+    from guidance_study.processes.samplers import Step
+
+    factors = [rule("weight_schedule", shape=shape).factor(Step(DDPM, i, 20, 0, None)) for i in range(20)]
+    assert sum(factors) / 20 == pytest.approx(1)
+    assert factors == sorted(factors, reverse=shape == "falling")
+    assert torch.equal(ends("weight_schedule", 1.0, shape=shape), ends("classifier_free", 1.0))
+    same = torch.equal(ends("weight_schedule", 3.0, shape=shape), ends("classifier_free", 3.0))
+    assert same == (shape == "constant")
+
+
+def test_rules_that_need_fixed_steps_say_so():
+    from guidance_study.support.errors import StudyError
+
+    flow = process("rectified_flow")
+    for name in ("weight_schedule", "cfg_plus_plus"):
+        model = guided(rule(name), lambda z, s, label: z, 2.0, null=2, process=flow)
+        with pytest.raises(StudyError, match=f"'{name}' needs a sampler of fixed steps"):
+            sample(model, torch.randn(4, 1), torch.zeros(4, dtype=torch.int64), flow, kind="dopri5")
+
+
+@pytest.mark.parametrize("scale", [0.5, 1.0, 2.0, 7.0])
+def test_a_model_guided_by_itself_is_itself(scale):
+    start, _, label = BATCH
+    model = guided(rule("autoguidance", guide="worse"), class_eps, scale, null=2, models={"guide": Model(class_eps, 2)})
+    assert torch.equal(sample(model, start, label, steps=8), ends("classifier_free", 1.0))
+
+
+def test_autoguidance_of_gaussians_is_a_gaussian_of_the_powered_precision():
+    """m_1 of variance V and m_0 of a wider one: at every level the score is s times one less s - 1 times the other."""
+
+    def wide(x, t, label):
+        abar = DDPM.abar[t][:, None]
+        return (1 - abar).sqrt() * x / (abar * 2 + 1 - abar)
+
+    x, t, label = BATCH
+    model = guided(rule("autoguidance", guide="worse"), class_eps, 3.0, null=2, models={"guide": Model(wide, 2)})
+    assert torch.allclose(model(x, t, label), 3 * class_eps(x, t, label) - 2 * wide(x, t, label), atol=1e-12)
 
 
 class Weaker(Rule):

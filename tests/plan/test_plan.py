@@ -250,3 +250,23 @@ def test_another_place_of_the_same_files_is_no_other_recipe():
     config = merge(read(TOP / "config.yaml"), read(TOP / "config" / "paper.yaml"))
     moved = merge(config, {"datasets": {"cifar10": {"root": "/elsewhere"}}})
     assert set(Plan(parse(config)).artefacts) == set(Plan(parse(moved)).artefacts)
+
+
+def test_a_rule_that_asks_for_a_second_denoiser_is_planned_with_it(parsed):
+    from guidance_study.config.loading import ConfigError
+
+    weak = {"dataset": "digits", "process": "ddpm_image", "network": "mlp", "conditional": True, "class_dropout": 0.0,
+            "training": {"steps": 100, "batch_size": 128, "lr": 1.0e-3}}  # fmt: skip
+    guidance = {"kind": "autoguidance", "guide": "digits_weak"}
+    changes = {"models": {"digits_weak": weak}, "experiments": {"digits_auto": {
+        "model": "digits_conditional", "guidance": guidance, "sampler": {"kind": "ddim", "steps": 5},
+        "pool": {"scales": [1], "n": 10}, "evaluation": {"scales": [2], "repeats": 1, "n": 60}, "arms": [],
+        "evaluator": "digits_evaluator",
+    }}}  # fmt: skip
+    plan = Plan(parsed(changes))
+    samples = plan.evaluated("digits_auto", (2.0,), 0)
+    assert {role for role in samples.inputs if "denoiser" in samples.inputs[role].address} == {"denoiser", "guide"}
+    assert samples.inputs["guide"].params["training"]["steps"] == 100
+    with pytest.raises(ConfigError, match="guide.*nobody.*allowed are"):
+        parsed({**changes, "experiments": {"digits_auto": changes["experiments"]["digits_auto"] | {
+            "guidance": guidance | {"guide": "nobody"}}}})  # fmt: skip

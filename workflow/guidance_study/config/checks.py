@@ -155,7 +155,8 @@ def _guidance(at: str, experiment: Experiment, model: Model, study: "Study") -> 
 def _takes(at: str, guidance: Any, name: str, study: "Study", scales: Collection[float] = (0,)) -> None:
     """A rule needs a conditional, class-dropped model, at scale 1 any conditional one, or an unconditional one."""
     model = study.models[name]
-    class_dropped = model.conditional and (model.dropout > 0 or set(scales) == {1})
+    enough = model.dropout > 0 or set(scales) == {1} or not guidance.class_free
+    class_dropped = model.conditional and enough
     unsaid = model.weights is not None and model.class_dropout is None
     if guidance.conditional and model.conditional and unsaid and not class_dropped:
         raise ValueError(

@@ -75,6 +75,7 @@ class Guidance(Kind):
     short: ClassVar[str]  # in addresses
     title: ClassVar[str]  # in tables and figures: "... guidance"
     conditional: ClassVar[bool]  # whether it needs a conditional (class-dropped) base model or an unconditional one
+    class_free: ClassVar[bool] = True  # whether a conditional base model must know "no class" too
     roles: ClassVar[Mapping[str, Literal["models", "classifiers"]]] = {}  # its keys that name further parts of a study
 
     def parts(self) -> dict[str, str]:
