@@ -40,7 +40,7 @@ def test_default_has_few_jobs(parsed):
     plan = Plan(parsed())
     digits = [name for name in plan.study.all if "digits" in name]
     assert len(plan.ancestors(digits)) + 1 <= 46  # and the rule `all`
-    assert len(plan.ancestors(list(plan.study.all))) + 1 <= 129
+    assert len(plan.ancestors(list(plan.study.all))) + 1 <= 135
 
 
 def test_inputs_come_before_what_is_made_from_them(parsed):
@@ -55,9 +55,10 @@ def test_adding_a_scale_adds_its_own_descendants_and_nothing_else(parsed):
     before, after = addresses(Plan(parsed())), addresses(Plan(parsed(scales)))
     new = sorted(address.split("-", 1)[0] for address in after - before)
     tables = ["table/table_digits", "table/table_digits_nn"]  # not _quality, which shows scale 2.5 alone
-    assert new == ["measures/cfg", *["postprocessed/cfg"] * 3, "samples/cfg", *tables]
-    assert all("cfg-4-" in address for address in after - before if not address.startswith("table/"))
-    assert {address.split("-", 1)[0] for address in before - after} == set(tables)
+    shown = ["page/report", "table/metrics", *tables]
+    assert new == ["measures/cfg", "page/report", *["postprocessed/cfg"] * 3, "samples/cfg", *shown[1:]]
+    assert all("cfg-4-" in address for address in after - before if address.split("-")[0] not in shown)
+    assert {address.split("-", 1)[0] for address in before - after} == set(shown)
 
 
 def test_changing_k_keeps_models_and_samples(parsed):
@@ -82,7 +83,7 @@ def test_a_seed_repeats_everything_trained_or_drawn_and_redraws_data_and_judges(
     assert {a.params.get("seed", 1) for a in new} == {1, REPLICA + 1}
     assert {a.stage for a in new} == {
         "denoiser", "classifier", "samples", "neighbours", "postprocessor", "postprocessed", "measures", "table",
-        "trajectories", "figure", "dataset",
+        "trajectories", "figure", "dataset", "page",
     }  # fmt: skip
     assert {a.params["part"] for a in new if a.stage == "classifier"} == {"train", "judge"}
     by_seed = {(a.params["kind"], a.params["seed"]) for a in two.artefacts.values() if a.stage == "dataset"}
@@ -134,7 +135,7 @@ def test_execution_settings_change_no_address(parsed):
 )
 def test_a_colour_or_a_label_redraws_its_figure_and_trains_nothing(parsed, change):
     before, after = addresses(Plan(parsed())), addresses(Plan(parsed({"figures": change})))
-    assert [a.rsplit("-", 1)[0] for a in after - before] == [f"figure/{name}" for name in change]
+    assert {a.rsplit("-", 1)[0] for a in after - before} == {*(f"figure/{name}" for name in change), "page/report"}
 
 
 def test_flows_of_points_share_their_pool_and_learn_from_as_many_generations_each(parsed):
@@ -154,7 +155,7 @@ def test_a_new_scale_of_points_remakes_its_own_experiment_alone(parsed):
     kept = "dataset", "denoiser", "classifier", "trajectories"
     assert addresses(before, *kept) == addresses(after, *kept)
     new = [after.at(a) for a in addresses(after) - addresses(before)]
-    assert not [a.about for a in new if a.stage not in ("table", "figure") and "fractal_c_cfg" not in a.about]
+    assert not [a.about for a in new if a.stage not in ("table", "figure", "page") and "fractal_c_cfg" not in a.about]
     assert {a.stage for a in new} == {
         "samples",
         "neighbours",
@@ -163,6 +164,7 @@ def test_a_new_scale_of_points_remakes_its_own_experiment_alone(parsed):
         "measures",
         "table",
         "figure",
+        "page",
     }
 
 
@@ -267,6 +269,6 @@ def test_a_rule_that_asks_for_a_second_denoiser_is_planned_with_it(parsed):
     samples = plan.evaluated("digits_auto", (2.0,), 0)
     assert {role for role in samples.inputs if "denoiser" in samples.inputs[role].address} == {"denoiser", "guide"}
     assert samples.inputs["guide"].params["training"]["steps"] == 100
-    with pytest.raises(ConfigError, match="guide.*nobody.*allowed are"):
+    with pytest.raises(ConfigError, match=r"guide.*nobody.*allowed are"):
         parsed({**changes, "experiments": {"digits_auto": changes["experiments"]["digits_auto"] | {
             "guidance": guidance | {"guide": "nobody"}}}})  # fmt: skip
