@@ -81,13 +81,16 @@ def mutated(draw, config: dict) -> dict:
 @pytest.fixture(scope="module")
 def bases():
     default = read(TOP / "config.yaml")
-    return [merge(default, TINY), merge(default, TINY_POINTS), merge(default, read(TOP / "config" / "paper.yaml"))]
+    asked = merge(default, read(TOP / "config" / "controls.yaml"))  # questions, controls, and claims written out
+    asked["pages"]["claims"]["claims"] = read(TOP / "workflow" / "claims.yaml", list)
+    paper = merge(default, read(TOP / "config" / "paper.yaml"))
+    return [merge(default, TINY), merge(default, TINY_POINTS), paper, asked]
 
 
 @fuzz.tries("plan")
 @given(st.data())
 def test_every_configuration_is_refused_in_a_sentence_or_planned(bases, data):
-    config = mutated(data.draw, bases[data.draw(st.integers(0, 2), label="base")])
+    config = mutated(data.draw, bases[data.draw(st.integers(0, 3), label="base")])
     if fuzz.over("plan"):
         return
     try:
@@ -108,7 +111,7 @@ def test_every_configuration_is_refused_in_a_sentence_or_planned(bases, data):
 
 
 TARGETS = [  # a table and a figure of each kind of study, in seconds
-    ["table_digits", "fig_digits_samples", "fig_digits_pca", "table_digits_quality"],
+    ["table_digits", "fig_digits_samples", "fig_digits_pca", "table_digits_quality", "report"],
     ["table_1", "table_1d", "fig_1"],
 ]
 SECONDS = 240  # after which a run is given up: it was larger than it looked
