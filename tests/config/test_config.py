@@ -182,6 +182,14 @@ def test_missing_file(tmp_path):
         load([tmp_path / "none.yaml"])
 
 
+@pytest.mark.parametrize("where", [("datasets", "digits"), ("networks", "mlp"), ("figures", "fig_1")])
+def test_a_sentence_has_one_line_whatever_is_wrong(parsed, where):
+    section, name = where
+    with pytest.raises(ConfigError, match=rf"{section}.{name}.kind.*has the value 'a.*b': allowed are") as caught:
+        parsed({section: {name: {"kind": "a\nb"}}})
+    assert "\n" not in str(caught.value)
+
+
 def test_merge_lays_mappings_and_replaces_lists():
     assert merge({"a": {"b": 1, "c": [1, 2]}}, {"a": {"c": [3]}}) == {"a": {"b": 1, "c": [3]}}
 

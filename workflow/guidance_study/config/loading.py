@@ -12,6 +12,7 @@ from pydantic_core import ErrorDetails
 from guidance_study.config.study import Study
 from guidance_study.support.errors import StudyError
 from guidance_study.support.params import Params
+from guidance_study.support.text import one_line
 
 
 class ConfigError(StudyError, ValueError):
@@ -119,7 +120,8 @@ def parse(data: Params) -> Study:
 
 
 def _shortened(sentence: str) -> str:
-    """A sentence of bearable length, whatever names and values a file has: its beginning and its end."""
+    """One line of bearable length, whatever names and values a file has: a sentence's beginning and its end."""
+    sentence = one_line(sentence)
     return sentence if len(sentence) <= LONGEST else f"{sentence[: LONGEST // 2]} ... {sentence[-LONGEST // 2 :]}"
 
 
@@ -146,7 +148,7 @@ def _sentence(problem: ErrorDetails, data: Params) -> str:
         return f"configuration key '{path}': {message}" if path else message
     if kind == "union_tag_invalid":
         allowed = context["expected_tags"].replace("'", "")
-        return f"configuration key '{path}.kind' has the value '{context['tag']}': allowed are {allowed}"
+        return f"configuration key '{path}.kind' has the value {_short(context['tag'])}: allowed are {allowed}"
     if kind == "union_tag_not_found":
         return f"configuration key '{path}.kind' is missing; it says which kind of entry this is"
     if kind == "string_pattern_mismatch" and "colours" in path:
