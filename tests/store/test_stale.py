@@ -89,3 +89,17 @@ def test_what_is_set_aside_is_whole_and_out_of_the_way(store):
             remade(store, artefact, "anew")
         assert stale(store, ADDRESSES) == {}
     assert all(address in ADDRESSES for address in store.addresses())
+
+
+def test_checkpoints_that_a_killed_job_left_of_a_finished_artefact_go_with_the_next_run(store):
+    """It is killed after its manifest is there; those of an unfinished artefact are what its next job goes on from."""
+    (finished, *_) = store.addresses()
+    other = f"{finished.split('/')[0]}/unfinished-0"
+    for address in (finished, other):
+        folder = store.root / ".checkpoints" / address
+        folder.mkdir(parents=True)
+        (folder / "00000029.pt").write_text("a checkpoint")
+    assert set_aside(store, [finished, other]) == 0
+    assert not (store.root / ".checkpoints" / finished).exists()
+    assert (store.root / ".checkpoints" / other / "00000029.pt").is_file()
+    assert store.damages(finished) == []

@@ -140,37 +140,6 @@ def test_one_table_builds_its_ancestors_and_nothing_else(snakemake, project, tin
     assert counts == expected
 
 
-def test_a_quiet_terminal_has_a_line_a_job_and_says_why_one_failed(project, tiny):
-    """`make` prints so: no line longer than 160 characters, and of a failed job the end of its own log."""
-    folder = project(tiny, "quiet")
-
-    def run(*arguments: str):
-        command = [*snakemake_command(*arguments), "--logger", "lines"]
-        return subprocess.run(command, cwd=folder, env=environment(), text=True, capture_output=True)
-
-    done = run("table_digits")
-    assert done.returncode == 0, done.stderr
-    lines = done.stderr.splitlines()
-    assert max(map(len, lines)) <= 160
-    finished = [line for line in lines if re.match(r" *\d+/\d+ +\S+ \S+ left  ", line)]
-    assert (
-        len(finished) == len({line.split("left")[1] for line in finished}) == int(finished[-1].split("/")[1].split()[0])
-    )
-    assert len(lines) <= len(finished) + 5
-    assert "Nothing to be done" in run("table_digits").stderr
-    weights = next((folder / "results" / "denoiser").glob("*/weights.safetensors"))
-    weights.write_bytes(weights.read_bytes()[:-1])
-    shutil.rmtree(next((folder / "results" / "table").iterdir()))
-    (folder / "results" / ".tmp").rmdir()
-    (folder / "results" / ".tmp").write_text("in the way of every job")
-    failed = run("table_digits")
-    assert failed.returncode != 0
-    assert "failed: " in failed.stderr
-    assert "its log: results/logs/" in failed.stderr
-    assert "error: " in failed.stderr
-    assert max(map(len, failed.stderr.splitlines())) <= 160
-
-
 def test_snakemake_and_one_process_make_the_same_bytes(built, project, tiny):
     """Two runs in two folders, one of them without Snakemake: every artefact has the same digests."""
     _, expected = built

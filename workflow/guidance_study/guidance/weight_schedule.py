@@ -17,7 +17,7 @@ class WeightSchedule(Guidance):
     kind: Literal["weight_schedule"]
     shape: Literal["constant", "linear", "cosine", "falling"] = Field(
         "linear",
-        description="of the weight over steps, whose mean is s - 1 (theirs, and one that falls)",
+        description="of the weight over steps, whose mean is s - 1 (theirs, and one that falls: our guess)",
     )
     short: ClassVar[str] = "schedule"
     title: ClassVar[str] = "scheduled classifier-free"

@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from guidance_study.config.stages import STAGES
@@ -131,6 +131,13 @@ class Store:
             with contextlib.suppress(OSError):
                 folder.parent.rmdir()
                 folder.parent.parent.rmdir()
+
+    def drop_leftovers(self, addresses: Iterable[str]) -> None:
+        """Remove what a job leaves that is killed between finishing its artefact and removing its checkpoints."""
+        for address in addresses:
+            kept = any((self.root / folder / address).exists() for folder in (CHECKPOINTS, SHARDS))
+            if kept and self.manifest_path(address).is_file():
+                self.drop_checkpoints(address)
 
     @contextlib.contextmanager
     def write(self, address: str, describe: Callable[[], Params]) -> Iterator[Path]:

@@ -41,7 +41,11 @@ def stale(store: Store, addresses: Iterable[str]) -> dict[str, str]:
 
 
 def set_aside(store: Store, addresses: Iterable[str]) -> int:
-    """Move stale artefacts out of the way, below results/.stale, each with a line in the log; how many there were."""
+    """Move stale artefacts out of the way, below results/.stale, each with a line in the log; how many there were.
+
+    What killed jobs left of finished artefacts goes too.
+    """
+    store.drop_leftovers(addresses)
     found = stale(store, addresses)
     for address, why in found.items():
         target, n = store.root / STALE / address, 0
