@@ -119,3 +119,12 @@ def test_every_format_carries_title_numbers_and_notes():
         assert "retrieval control" in document, suffix
     assert r"26.00 $\pm$ 1.00" in text[".tex"]
     assert text[".md"].startswith("**T**")
+
+
+def test_words_that_begin_with_a_digit_are_words():
+    from guidance_study.tables.reporting.render import framed, render
+
+    table = framed([{"Question": f"{n}D: does it grow?", "Mean": m} for n, m in ((1, "-0.5"), (2, "1e-05 ± 0.1"))])
+    assert "| --- | ---: |" in render(table, "t", "T", [])[".md"]
+    cells = ["3", "(2)", "0.5 [0.1, 0.9]", "12 %", "1.5e-3; 2", "1 / 2 / 3", "7"]
+    assert "| ---: |" in render(framed([{"Mean": cell} for cell in cells]), "t", "T", [])[".md"]

@@ -1,10 +1,13 @@
 """Tables as Markdown, HTML and LaTeX."""
 
+import re
 from itertools import groupby
 
 import pandas as pd
 
 from guidance_study.support.text import as_html, as_latex, as_markdown, one_line
+
+NUMBER = re.compile(r"[-+(]?\d[\d.]*(e[-+]?\d+)?(?![\w.])")  # 2D is a word
 
 
 def framed(lines: list[dict]) -> pd.DataFrame:
@@ -76,7 +79,7 @@ def _latex(table: pd.DataFrame, name: str, title: str, below: list[str]) -> str:
 
 
 def _numeric(column: tuple) -> bool:
-    """Whether a column, (name, cells), holds numbers: most of its cells begin with a digit or a sign and one."""
+    """Whether a column, (name, cells), holds numbers: most of its cells begin with one, apart from what follows it."""
     _, cells = column
     said = [cell for cell in cells if cell and cell != "-"]
-    return bool(said) and sum(cell.lstrip("-+(")[:1].isdigit() for cell in said) > len(said) / 2
+    return bool(said) and sum(NUMBER.match(cell) is not None for cell in said) > len(said) / 2
