@@ -111,16 +111,17 @@ def board() -> None:
 
 
 def short(claims: list[dict]) -> str:
-    """The claims that were run as a Markdown table: verdict, and the first part's number."""
+    """The claims that were run as a Markdown table: verdict, and the first part or the one that speaks against it."""
     lines = ["| # | the paper says | here | measured, 95 % interval | seeds |", "|---:|---|---|---|---:|"]
     for claim in claims:
-        parts = [part["deciding"] for part in claim["parts"] if part["deciding"]]
+        parts = [part for part in claim["parts"] if part["deciding"]]
         if claim["verdict"] == "not run" or not parts:
             continue
-        first = f"{parts[0]['mean']:.2g} [{parts[0]['low']:.2g}, {parts[0]['high']:.2g}]"
-        more = f", and {len(parts) - 1} more" if len(parts) > 1 else ""
-        said = f"| {claim['number']} | {claim['claim']} | **{claim['verdict']}** | {first}{more} | {parts[0]['n']} |"
-        lines.append(said)
+        part = next((part for part in parts if part["question"] == claim["why"]), parts[0])
+        interval = part["deciding"]
+        said = f"{interval['mean']:.2g} [{interval['low']:.2g}, {interval['high']:.2g}], {part['beyond']} asked"
+        said += f" ({part['question'].removeprefix('... ')})" if part["question"] == claim["why"] else ""
+        lines.append(f"| {claim['number']} | {claim['claim']} | **{claim['verdict']}** | {said} | {interval['n']} |")
     return "\n".join(lines)
 
 
