@@ -67,7 +67,8 @@ def pivot(summary: pd.DataFrame, params: dict) -> pd.DataFrame:
         first = part.iloc[0]
         space, k = ("-", "-") if pd.isna(arm) else (first["neighbour_space"], int(first["k"]))
         own = " (one flow a scale)" if first["train_on"] == "own_scale" else ""
-        line: dict[Any, str] = {"Experiment": experiment} if rules.count(first["guidance"]) > 1 else {}
+        named = "-" if state == "real" else experiment
+        line: dict[Any, str] = {"Experiment": named} if rules.count(first["guidance"]) > 1 else {}
         guidance = "none: real held-out images" if state == "real" else title_of(first["guidance"])
         line |= {
             "Guidance": guidance,
