@@ -90,7 +90,7 @@ class BoundaryFigure(OverSeeds, Figure):
                 self._line(axis, rows, line, colour)
             axis.set_title(panel.title)
             axis.set_xlabel("guidance scale")
-            axis.legend(fontsize=6.5, edgecolor="none", framealpha=0.9)
+            axis.legend(fontsize=6.5, frameon=False, loc="upper left")  # where lines that grow leave room
         axes[0][0].set_ylabel("mean distance to boundary")
         seeds = rows["seed"].nunique()
         about = "positive on the side of the class; dashed: real data"

@@ -74,7 +74,7 @@ class MarginFigure(Figure):
             means = _by_tenth(one, judges[0], real)
             axes[0][-1].plot(range(1, TENTHS + 1), means, color=colour, marker="o", markersize=3, label=label)
         axes[0][-1].set_title("who lies off the data?")
-        axes[0][-1].set_xlabel("tenth by distance to boundary, within class")
+        axes[0][-1].set_xlabel("tenth of a class by distance")
         axes[0][-1].set_ylabel("mean distance off the data")
         axes[0][-1].legend(fontsize=6.5, edgecolor="none", framealpha=0.9)
         about = f"scale {self.scale:g}, flow {self.arm.replace('_', ' ')}; negative: on the wrong side"
