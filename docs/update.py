@@ -32,6 +32,7 @@ TABLES = {
     ],
     "controls": ["table_questions", "table_questions_digits", "table_margin", "table_controls", "table_controls_2d"],
     "robustness": ["table_robust", "table_robust_k", "table_robust_digits", "table_robust_digits_k"],
+    "budget": ["table_budget", "table_budget_digits"],
     "samplers": ["table_samplers"],
 }
 SHOWN = {
@@ -48,6 +49,7 @@ SHOWN = {
     ],
     "controls": ["fig_boundary", "fig_boundary_digits", "fig_margin", "fig_margin_2d"],
     "robustness": [],
+    "budget": [],
     "samplers": [],
 }
 
