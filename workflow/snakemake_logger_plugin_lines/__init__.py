@@ -21,6 +21,10 @@ CAUSES = 3  # last lines of a failed job's own log
 class LogHandler(LogHandlerBase):
     """Writes to stderr."""
 
+    writes_to_stream, writes_to_file = True, False
+    has_filter = has_formatter = True
+    needs_rulegraph = False
+
     def __post_init__(self) -> None:
         self.about: dict[int, str] = {}  # job -> what it makes
         self.finished: list[int] = []  # since the last progress
@@ -74,26 +78,6 @@ class LogHandler(LogHandlerBase):
         for line in text.splitlines():
             shown = line if len(line) <= WIDTH else line[: WIDTH - 4] + " ..."
             print(shown, file=sys.stderr, flush=True)
-
-    @property
-    def writes_to_stream(self) -> bool:
-        return True
-
-    @property
-    def writes_to_file(self) -> bool:
-        return False
-
-    @property
-    def has_filter(self) -> bool:
-        return True
-
-    @property
-    def has_formatter(self) -> bool:
-        return True
-
-    @property
-    def needs_rulegraph(self) -> bool:
-        return False
 
 
 def _minutes(seconds: float) -> str:

@@ -8,8 +8,8 @@ from pydantic import Field
 from guidance_study.config.base import Colour, Name, Spec, Title
 from guidance_study.config.experiments import EVALUATOR
 from guidance_study.config.sentences import known
+from guidance_study.config.targets import OverSeeds
 from guidance_study.figures import Figure
-from guidance_study.tables import OverSeeds
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -75,7 +75,7 @@ class BoundaryFigure(OverSeeds, Figure):
 
     def needs(self, plan: "Plan") -> tuple[dict, dict]:
         """The measures of every line and seed."""
-        return plan.sources_of(self.asks(plan.study), self.trained(plan.study))
+        return plan.sources_of(self.asks(plan.study), self.trained(plan.study.seeds))
 
     def draw(self, job: "Job") -> "Drawing":
         """The matplotlib figure."""

@@ -83,11 +83,9 @@ class MarginFigure(Figure):
 
     def _sets(self, job: "Job") -> tuple[Any, list[list]]:
         """The real data, and the sets of held-out data, before and after, each in its repeats."""
-        if job.params["of"] == "points":
-            from guidance_study.metrics.sets.points import Sets
-        else:
-            from guidance_study.metrics.sets.images import Sets  # type: ignore[assignment]
-        sets: Any = Sets(job)
+        from guidance_study.metrics.sets.of import sets_of
+
+        sets = sets_of(job)
         found: dict[str, list] = {"real": [], "before": [], "after": []}
         for said, read in sets:
             here = said["scale"] in (None, self.scale) and said["arm"] in (None, self.arm)

@@ -58,6 +58,7 @@ class Metric(seams.Kind):
     meaning: ClassVar[str] = ""  # a sentence below tables; its {names} are filled with the metric's fields
     states: ClassVar[tuple[str | None, ...]] = SETS
     references: ClassVar[tuple[str, ...]] = ()  # parts of the real data that images are compared with
+    judged: ClassVar[tuple[str, ...]] = ()  # columns of images that every judge has a number of
 
     @classmethod
     def called(cls) -> str:
@@ -67,7 +68,7 @@ class Metric(seams.Kind):
     @classmethod
     def seen_in(cls, column: str, judges: list[str], spaces: list[str]) -> list[str]:
         """The `space` of the rows of a column of images, out of judges and pretrained spaces; none: it has none."""
-        return []
+        return judges if column in cls.judged else []
 
     @classmethod
     def recipe(cls, given: dict) -> dict:

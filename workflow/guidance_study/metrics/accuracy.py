@@ -18,12 +18,8 @@ class Accuracy(Metric):
 
     kind: Literal["accuracy"]
     of = ("images",)
+    judged = ("accuracy",)
     columns = (Column("accuracy", "accuracy"),)
-
-    @classmethod
-    def seen_in(cls, column: str, judges: list[str], spaces: list[str]) -> list[str]:
-        """Judges."""
-        return judges
 
     def measure(self, one: Images, real: RealImages) -> Iterator[Row]:
         """One row for each judge."""

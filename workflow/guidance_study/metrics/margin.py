@@ -18,6 +18,7 @@ class Margin(Metric):
 
     kind: Literal["margin"]
     of = ("images",)
+    judged = ("margin", "margin_05", "margin_wrong", "deepfool")
     states = ("real", "before", "after", "retrieval", "real_after")
     columns = (
         Column("margin", "margin"),
@@ -30,11 +31,6 @@ class Margin(Metric):
         " neither the models' images nor the generations; negative on the wrong side; 5 %: its quantile. Smallest"
         f" change of class: by DeepFool, mean over at most {DEEPFOOL} images a set."
     )
-
-    @classmethod
-    def seen_in(cls, column: str, judges: list[str], spaces: list[str]) -> list[str]:
-        """Judges."""
-        return judges
 
     def measure(self, one: Images, real: RealImages) -> Iterator[Row]:
         """All four, for each judge."""

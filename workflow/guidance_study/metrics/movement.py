@@ -23,6 +23,7 @@ class Movement(Metric):
 
     kind: Literal["movement"]
     of = ("images", "points")
+    judged = ("displacement_rho", "margin_gain", "margin_gain_low")
     states = ("after", "real_after")
     columns = (
         Column("displacement", "moved by"),
@@ -35,11 +36,6 @@ class Movement(Metric):
         " before, within classes and averaged. Margin gained: after less before, of all and of the tenth of smallest"
         " margins before, chosen by another judge where there are two."
     )
-
-    @classmethod
-    def seen_in(cls, column: str, judges: list[str], spaces: list[str]) -> list[str]:
-        """Judges, but for what needs none."""
-        return [] if column == "displacement" else judges
 
     def measure(self, one: Any, real: Any) -> Iterator[Row]:
         """All four; what needs a margin for each judge."""

@@ -18,6 +18,7 @@ class OffSupport(Metric):
 
     kind: Literal["off_support"]
     of = ("images", "points")
+    judged = ("margin_rho",)
     states = ("real", "before", "after", "real_after")
     columns = (
         Column("off_support", "off the data", digits=2),
@@ -28,11 +29,6 @@ class OffSupport(Metric):
         " to the nearest training image of the class over the distance of that one to its nearest; the rank correlation"
         " with the margin is taken within classes and averaged."
     )
-
-    @classmethod
-    def seen_in(cls, column: str, judges: list[str], spaces: list[str]) -> list[str]:
-        """Judges, but for what needs none."""
-        return [] if column == "off_support" else judges
 
     def measure(self, one: Any, real: Any) -> Iterator[Row]:
         """Both; the correlation for each judge."""

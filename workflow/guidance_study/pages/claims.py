@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, model_validator
 
-from guidance_study.config.base import Depth, Name, Seed, Spec, Title
+from guidance_study.config.base import Name, Seed, Spec, Title
 from guidance_study.config.sentences import distinct
+from guidance_study.config.targets import OverSeeds
 from guidance_study.pages import Page, Written
 from guidance_study.support.reading import read_json
 from guidance_study.support.text import canonical
@@ -23,13 +24,12 @@ CLAIMS = Path(__file__).parents[2] / "claims.yaml"
 REFERENCE = Path(__file__).parents[3] / "docs" / "reference" / "claims.json"
 
 
-class Claim(Spec):
+class Claim(OverSeeds):
     """A sentence of the paper; it holds where every part does."""
 
     claim: Title = Field(description="what the paper says (paper)")
     section: Title = Field(description="where it says so (paper)")
     parts: list[Contrast] = Field([], max_length=9, description="what decides it (our guess)")
-    seeds: Depth | None = Field(None, description="the first so many training seeds; null: all (our guess)")
     needs: Title | None = Field(None, description="what has to be there where a study does not declare it")
     evidence: list[Name] = Field([], description="tables and figures that show it, where there are any")
 
@@ -39,25 +39,26 @@ class Claim(Spec):
             raise ValueError("a claim without parts says what it 'needs'")
         return self
 
-    def trained(self, seeds: list[int]) -> list[int]:
-        """Those of the study's training seeds that it looks at."""
-        return seeds[: self.seeds]
-
-    def lacks(self, study: "Study") -> str | None:
-        """What the study does not declare that its parts look at, in a sentence; None where nothing is missing."""
+    def fits(self, at: str, study: "Study") -> bool:
+        """Whether the study declares all that its parts look at; ValueError, one sentence, if one does not fit it."""
         there = {*study.experiments, *study.trajectories}
         if not self.parts or any((side.of or part.of) not in there for part in self.parts for side in part.sides):
-            return f"needs {self.needs or 'all that config.yaml declares'}"
+            return False
+        for i, part in enumerate(self.parts):
+            fits(f"{at}.parts[{i}]", part, study)
+        return True
+
+    def lacks(self, study: "Study") -> str | None:
+        """Why it is not run of the study, in a sentence; None where nothing is missing."""
         try:
-            for i, part in enumerate(self.parts):
-                fits(f"parts[{i}]", part, study)
+            there = self.fits("claim", study)
         except ValueError as error:
             return str(error)
-        return None
+        return None if there else f"needs {self.needs or 'all that config.yaml declares'}"
 
     def asks(self, study: "Study") -> Iterator[tuple[tuple, list[str]]]:
-        """What it looks at, if the study declares all of it."""
-        for part in self.parts if self.lacks(study) is None else []:
+        """What it looks at, of a study that declares all of it."""
+        for part in self.parts:
             yield from asks(part, study)
 
 
@@ -85,31 +86,33 @@ class ClaimsPage(Page):
         return shipped(data.keys()) | data
 
     def check(self, at: str, study: "Study") -> None:
-        """Every part of a configuration's own claims fits the study, where it declares what the part looks at."""
+        """Every part of a configuration's own claims fits the study; of the project's, a study may leave some out."""
         distinct(f"{at}.claims (claim)", [claim.claim for claim in self.claims])
-        known = {*study.experiments, *study.trajectories}
-        theirs = [Claim.model_validate(claim) for claim in shipped(["reference"])["claims"]]
-        for i, claim in enumerate(self.claims if self.claims != theirs else []):
-            for j, part in enumerate(claim.parts):
-                if all((side.of or part.of) in known for side in part.sides):
-                    fits(f"{at}.claims[{i}].parts[{j}]", part, study)
+        for i, claim in enumerate(self.claims):
+            try:
+                claim.fits(f"{at}.claims[{i}]", study)
+            except ValueError:
+                if self.claims != [Claim.model_validate(theirs) for theirs in shipped(["reference"])["claims"]]:
+                    raise
 
     def asks(self, study: "Study") -> Iterator[tuple[tuple, list[str]]]:
         """What the claims look at that the study declares."""
         for claim in self.claims:
-            yield from claim.asks(study)
+            if claim.lacks(study) is None:
+                yield from claim.asks(study)
 
     def needs(self, plan: "Plan") -> tuple[dict, dict]:
         """The measures of everything that is asked for, of the seeds of each claim."""
         study = plan.study
+        lacking = [claim.lacks(study) for claim in self.claims]
         inputs: dict[str, Artefact] = {}
         sources: dict[str, Any] = {}
-        for claim in self.claims:
-            asked, said = plan.sources_of(claim.asks(study), claim.trained(study.seeds))
-            inputs |= asked
-            sources |= {source["role"]: source for source in said["sources"]}
+        for claim, lack in zip(self.claims, lacking, strict=True):
+            if lack is None:
+                asked, said = plan.sources_of(claim.asks(study), claim.trained(study.seeds))
+                inputs |= asked
+                sources |= {source["role"]: source for source in said["sources"]}
         shown = [name for name in study.all if name not in study.pages]
-        lacking = [claim.lacks(study) for claim in self.claims]
         return inputs, {"sources": list(sources.values()), "seeds": study.seeds, "shown": shown, "lacking": lacking}
 
     def make(self, job: "Job") -> Written:

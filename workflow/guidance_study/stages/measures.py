@@ -10,10 +10,10 @@ in both, to the last bit. An artefact for each metric would need no such copying
 import contextlib
 import json
 from collections.abc import Iterator
-from typing import Any
 
 from guidance_study.execution.job import Job
 from guidance_study.metrics import Metric
+from guidance_study.metrics.sets.of import sets_of
 from guidance_study.store.artefacts import DamagedArtefact, Store
 from guidance_study.support.progress import log
 from guidance_study.support.reading import read_json
@@ -33,7 +33,7 @@ def make(job: Job) -> None:
     missing = [metric for metric in asked if metric.kind not in found]
     for kind, address in sources.items():
         log(f"{kind}: as measured for {address}")
-    sets = _sets(job)
+    sets = sets_of(job)
     found |= {metric.kind: [] for metric in missing}
     for said, read in sets:
         wanted = [metric for metric in missing if said["state"] in metric.states]
@@ -47,21 +47,6 @@ def make(job: Job) -> None:
     (job.out / "measures.json").write_text(json.dumps(result, indent=1) + "\n")
     if sources:
         job.facts["copied"] = sources
-
-
-def _sets(job: Job) -> Any:
-    """The sets that a job measures; imported here, because images in stored spaces need no torch, and the others do."""
-    if job.params["of"] == "images":
-        from guidance_study.metrics.sets import images
-
-        return images.Sets(job)
-    if job.params["of"] == "points":
-        from guidance_study.metrics.sets import points
-
-        return points.Sets(job)
-    from guidance_study.metrics.sets import trajectories
-
-    return trajectories.Sets(job)
 
 
 def stored(job: Job) -> tuple[dict[str, list[dict]], dict[str, str]]:

@@ -59,7 +59,7 @@ class ContrastsTable(Table):
 
     def needs(self, plan: "Plan") -> tuple[dict, dict]:
         """The measures of everything that is asked for, of every seed."""
-        return plan.sources_of(self.asks(plan.study), self.trained(plan.study))
+        return plan.sources_of(self.asks(plan.study), self.trained(plan.study.seeds))
 
     def make(self, job: "Job") -> "tuple[pd.DataFrame, pd.DataFrame, list[str]]":
         """(tidy numbers, table, notes)."""

@@ -11,7 +11,7 @@ from guidance_study.config.experiments import EVALUATOR
 from guidance_study.config.sentences import comparable, distinct, known
 from guidance_study.metrics import ImageMetricName
 from guidance_study.support.text import shown
-from guidance_study.tables import Table
+from guidance_study.tables import Table, known_scales_and_arms
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,11 +55,7 @@ class ImageTable(Table):
         for key in ("experiments", "scales", "arms", "metrics", "spaces", "references"):
             distinct(f"{at}.{key}", getattr(self, key) or [])
         used = [study.experiments[e] for e in self.experiments]
-        for i, scale in enumerate(self.scales or []):
-            for experiment in used:
-                known(f"{at}.scales[{i}]", scale, experiment.evaluation.scales)
-        for i, arm in enumerate(self.arms or []):
-            known(f"{at}.arms[{i}]", arm, sorted({a.name for e in used for a in e.arms}))
+        known_scales_and_arms(at, self.scales, self.arms, used)
         judging = [EVALUATOR] if used[0].evaluator else []
         if not judging and not used[0].evaluation.spaces:
             raise ValueError(
@@ -97,7 +93,7 @@ class ImageTable(Table):
         """The measures of every experiment, scale and seed."""
         inputs, sources = {}, []
         for (name, scale), _ in self.asks(plan.study):
-            for seed in self.trained(plan.study):
+            for seed in self.trained(plan.study.seeds):
                 role = f"{name}/{shown(scale)}/{seed}"
                 inputs[role] = plan.measures(name, scale, seed)
                 sources.append({"role": role, "experiment": name, "seed": seed})

@@ -24,7 +24,7 @@ class NumbersTable(Table):
         """The measures of everything that `all` builds."""
         study = plan.study
         asked = [ask for name in study.all for ask in study.targets[name].asks(study)]
-        return plan.sources_of(asked, self.trained(study))
+        return plan.sources_of(asked, self.trained(study.seeds))
 
     def make(self, job: "Job") -> "tuple[pd.DataFrame, pd.DataFrame, list[str]]":
         """(tidy numbers, table, notes)."""

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from guidance_study.config.base import Name, Spec
 from guidance_study.config.sentences import known
-from guidance_study.tables import OverSeeds
+from guidance_study.config.targets import OverSeeds
 from guidance_study.tables.trajectories import known_runs, travelled
 
 if TYPE_CHECKING:
@@ -56,4 +56,4 @@ class PairsSpec(OverSeeds):
 
     def needs(self, plan: "Plan") -> tuple[dict, dict]:
         """The trajectories of every entry and seed."""
-        return travelled(plan, self.trajectories, self.trained(plan.study))
+        return travelled(plan, self.trajectories, self.trained(plan.study.seeds))

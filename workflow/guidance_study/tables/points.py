@@ -8,7 +8,7 @@ from pydantic import Field
 from guidance_study.config.base import Name, Scales
 from guidance_study.config.sentences import comparable, distinct, known
 from guidance_study.metrics import PointMetricName
-from guidance_study.tables import Table
+from guidance_study.tables import Table, known_scales_and_arms
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,11 +35,7 @@ class PointTable(Table):
         for key in ("metrics", "scales", "arms"):
             distinct(f"{at}.{key}", getattr(self, key) or [])
         used = [study.experiments[name] for name in self.experiments]
-        for i, scale in enumerate(self.scales or []):
-            for experiment in used:
-                known(f"{at}.scales[{i}]", scale, experiment.evaluation.scales)
-        for i, arm in enumerate(self.arms or []):
-            known(f"{at}.arms[{i}]", arm, sorted({a.name for experiment in used for a in experiment.arms}))
+        known_scales_and_arms(at, self.scales, self.arms, used)
         evaluations = {name: study.experiments[name].evaluation for name in self.experiments}
         comparable(
             f"{at}.experiments",
@@ -53,7 +49,7 @@ class PointTable(Table):
 
     def needs(self, plan: "Plan") -> tuple[dict, dict]:
         """The measures of every experiment and seed."""
-        return measured(plan, self.experiments, self.trained(plan.study))
+        return measured(plan, self.experiments, self.trained(plan.study.seeds))
 
     def make(self, job: "Job") -> "tuple[pd.DataFrame, pd.DataFrame, list[str]]":
         """(tidy numbers, table, notes)."""

@@ -50,7 +50,7 @@ class RatioTable(Table):
 
     def needs(self, plan: "Plan") -> tuple[dict, dict]:
         """The measures of the experiment, every seed; the paper's numbers."""
-        inputs, said = measured(plan, [self.experiment], self.trained(plan.study))
+        inputs, said = measured(plan, [self.experiment], self.trained(plan.study.seeds))
         return inputs, said | {"paper": paper_values("table_1")}
 
     def make(self, job: "Job") -> "tuple[pd.DataFrame, pd.DataFrame, list[str]]":

@@ -49,7 +49,7 @@ class TrajectoryTable(Table):
 
     def needs(self, plan: "Plan") -> tuple[dict, dict]:
         """The measures of every entry and seed, and the trajectories themselves, whose recipes say what runs were."""
-        inputs, said = travelled(plan, self.trajectories, self.trained(plan.study))
+        inputs, said = travelled(plan, self.trajectories, self.trained(plan.study.seeds))
         sources = []
         for source in said["sources"]:
             role = source["role"].replace("trajectories/", "measures/")

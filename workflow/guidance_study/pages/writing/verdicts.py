@@ -17,12 +17,11 @@ HOLDS, NOT, UNDECIDED, NOT_RUN = "holds", "does not hold", "undecided", "not run
 
 @dataclass(frozen=True)
 class Verdict:
-    """On a claim: in a word, why in more, Holm's p, and its parts' intervals."""
+    """On a claim: in a word, why in more, and Holm's p."""
 
     word: str
     why: str
     p: float | None
-    intervals: list[statistics.Interval]
 
 
 def verdicts(claims: "Sequence[tuple[list[Contrast], list[Asked]]]") -> list[Verdict]:
@@ -35,13 +34,12 @@ def verdicts(claims: "Sequence[tuple[list[Contrast], list[Asked]]]") -> list[Ver
     adjusted = statistics.holm([1.0 if p is None else p for p, _ in tested], len(claims))
     found = []
     for (parts, asked), (p, word), holm in zip(claims, tested, adjusted, strict=True):
-        intervals = [statistics.t_interval(one.values) if one.values else _none() for one in asked]
         if p is None:
-            found.append(Verdict(NOT_RUN, "", None, intervals))
+            found.append(Verdict(NOT_RUN, "", None))
         elif holm < SIGNIFICANT:
-            found.append(Verdict(word, "" if word == HOLDS else _against(parts, asked), holm, intervals))
+            found.append(Verdict(word, "" if word == HOLDS else _against(parts, asked), holm))
         else:
-            found.append(Verdict(UNDECIDED, _why(parts, asked, len(claims)), holm, intervals))
+            found.append(Verdict(UNDECIDED, _why(parts, asked, len(claims)), holm))
     return found
 
 
@@ -75,7 +73,3 @@ def _why(parts: "list[Contrast]", asked: list[Asked], claims: int) -> str:
     p = [p_value(part, one.values) for part, one in zip(parts, asked, strict=True)]
     worst = int(np.argmax(p))
     return undecided(parts[worst], asked[worst].values, claims)
-
-
-def _none() -> statistics.Interval:
-    return statistics.Interval(0, float("nan"))
