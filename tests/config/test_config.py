@@ -194,12 +194,17 @@ def test_merge_lays_mappings_and_replaces_lists():
     assert merge({"a": {"b": 1, "c": [1, 2]}}, {"a": {"c": [3]}}) == {"a": {"b": 1, "c": [3]}}
 
 
-OVER = {"mnist_gpu": "paper", "robustness": "controls"}  # overlays that are laid over another alone, as their heads say
+OVER = {  # overlays that are laid over others, as their heads say
+    "fashion": ["mnist_laptop", "mnist_seeds"],
+    "mnist_gpu": ["paper"],
+    "mnist_seeds": ["mnist_laptop"],
+    "robustness": ["controls"],
+}
 
 
 @pytest.mark.parametrize("overlay", sorted((TOP / "config").glob("*.yaml")), ids=lambda p: p.stem)
 def test_overlays_are_valid(overlay):
-    below = [TOP / "config" / f"{OVER[overlay.stem]}.yaml"] if overlay.stem in OVER else []
+    below = [TOP / "config" / f"{name}.yaml" for name in OVER.get(overlay.stem, [])]
     assert load([TOP / "config.yaml", *below, overlay]) != load([TOP / "config.yaml", *below])
 
 

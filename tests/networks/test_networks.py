@@ -43,6 +43,7 @@ DENOISERS = {
     "mlp on points": ({**MLP, "fourier": 8}, (2,)),
     "unet": (UNET, (1, 8, 8)),
     "unet, scale-shift": ({**UNET, "use_scale_shift_norm": True}, (1, 8, 8)),
+    "unet, patches": ({**UNET, "patch": 2}, (1, 8, 8)),
 }
 CLASSIFIERS = {
     "linear": {"kind": "linear"},
@@ -219,6 +220,16 @@ def test_unet_gives_the_same_in_channels_last():
     assert distance(last, expected) < 2 * rounding(roundings(network))
 
 
+def test_a_unet_of_patches_is_one_whose_channels_are_their_pixels():
+    patches, plain = build({**UNET, "patch": 2}, (3, 8, 12), 3), build(UNET, (12, 4, 6), 3)
+    state = drawn(patches).state_dict()
+    plain.load_state_dict(state)
+    x, time, label = batch((3, 8, 12))
+    squares = x.view(5, 3, 4, 2, 6, 2).permute(0, 1, 3, 5, 2, 4).reshape(5, 12, 4, 6)  # [n, (c, i, j), row, column]
+    expected = plain(squares, time, label).view(5, 3, 2, 2, 4, 6).permute(0, 1, 4, 2, 5, 3).reshape(5, 3, 8, 12)
+    assert torch.equal(patches(x, time, label), expected)
+
+
 @pytest.mark.parametrize("name", ["mlp", "unet"])
 def test_a_label_is_needed_exactly_when_there_are_rows(name):
     spec, shape = DENOISERS[name]
@@ -244,6 +255,7 @@ def test_what_cannot_be_built_says_so():
     for spec, shape, needed in (
         (UNET, (1, 7, 8), "sides in multiples of 2"),
         (UNET, (2,), "images"),
+        ({**UNET, "patch": 4}, (1, 12, 12), "patches of 4 pixels needs images with sides in multiples of 8"),
         (CLASSIFIERS["cnn"], (2,), "images"),
     ):
         with pytest.raises(ValueError, match=needed):

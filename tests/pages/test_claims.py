@@ -124,18 +124,27 @@ def test_a_question_may_change_its_words_and_its_threshold_but_not_its_statistic
 
 
 def test_the_papers_claims_are_planned_where_the_study_declares_what_they_look_at(parsed):
-    from conftest import TOP
+    from conftest import TOP, merge
     from guidance_study.config.loading import read
 
     default = parsed()
     page = default.pages["claims"]
     assert len(page.claims) == 24
     declared = [claim.lacks(default) is None for claim in page.claims]
-    with_controls = parsed(read(TOP / "config" / "controls.yaml"))
-    assert [claim.lacks(with_controls) is None for claim in page.claims] == [bool(claim.parts) for claim in page.claims]
+    overlays = [read(TOP / "config" / f"{name}.yaml") for name in ("controls", "mnist_laptop")]
+    everything = parsed(merge(*overlays))
+    assert [claim.lacks(everything) is None for claim in page.claims] == [bool(claim.parts) for claim in page.claims]
     assert 8 <= sum(declared) < 24
     target = Plan(parsed({"seeds": list(range(7))})).targets["claims"]
     assert {source["seed"] for source in target.params["sources"]} == set(range(7))
+
+
+def test_a_page_may_look_at_some_experiments_alone(parsed):
+    study = parsed({"pages": {"claims": {"of": ["fractal_c_cfg"]}}})
+    sources = Plan(study).targets["claims"].params["sources"]
+    assert {source["of"] for source in sources} == {"fractal_c_cfg"}
+    with pytest.raises(ConfigError, match=r"'pages.claims.of' has the value 'mnist'.*allowed are .*fractal_c_cfg"):
+        parsed({"pages": {"claims": {"of": ["mnist"]}}})
 
 
 def test_a_study_that_asks_for_less_has_fewer_claims_and_says_why(parsed):

@@ -75,6 +75,16 @@ def test_what_could_have_been_seen_is_seen_with_that_power():
     assert statistics.detectable([1.0]) is None
 
 
+@pytest.mark.parametrize("tests", [1, 18, 1000])
+def test_of_two_numbers_an_effect_is_seen_where_the_deviation_happens_to_be_small(tests):
+    """t of two numbers is (Z + d) / |W|; far out, it exceeds an edge with probability P(|W| < d / edge)."""
+    edge = stats.t.isf(0.025 / tests, 1)
+    found = statistics.detectable([0.0, 2.0], alpha=0.05 / tests)  # standard error 1
+    assert found == pytest.approx(edge * stats.norm.ppf(0.9), rel=0.01)
+    for n in (3, 5, 10):
+        assert statistics.detectable(np.arange(n), alpha=0.05 / tests) > 0
+
+
 def test_so_many_seeds_would_decide():
     source = np.random.default_rng(3)
     values = np.array([0.5, -0.2, 0.9, 0.1, 0.6])

@@ -1,11 +1,12 @@
 """What UNets share in the plan: levels, each of half the height and width of the one before."""
 
 
-def check_halves(shape: tuple[int, ...], levels: int) -> None:
-    """ValueError unless samples are images whose sides halve evenly from level to level."""
-    factor = 2 ** (levels - 1)
+def check_halves(shape: tuple[int, ...], levels: int, patch: int = 1) -> None:
+    """ValueError unless samples are images whose sides, in patches of so many pixels, halve from level to level."""
+    factor = patch * 2 ** (levels - 1)
     if len(shape) != 3 or shape[1] % factor or shape[2] % factor:
-        raise ValueError(f"a UNet of {levels} levels needs images with sides in multiples of {factor}")
+        patches = f" and patches of {patch} pixels" if patch > 1 else ""
+        raise ValueError(f"a UNet of {levels} levels{patches} needs images with sides in multiples of {factor}")
 
 
 def unet_operations(shape: tuple[int, ...], widths: list[int], blocks: int) -> float:

@@ -44,6 +44,9 @@ class UNet(Network):
         " (guided-diffusion's default; its models of 64 pixels have true)",
     )
     use_scale_shift_norm: bool = Field(False, description="FiLM conditioning (guided-diffusion's default)")
+    patch: PositiveInt = Field(
+        1, description="side of the squares of pixels that enter as channels of one; 2 costs a quarter (paper: 1)"
+    )
 
     @property
     def widths(self) -> list[int]:
@@ -68,7 +71,7 @@ class UNet(Network):
         return self
 
     def check(self, shape: tuple[int, ...]) -> None:
-        check_halves(shape, len(self.channel_mult))
+        check_halves(shape, len(self.channel_mult), self.patch)
 
     def build(self, shape: tuple[int, ...], rows: int) -> "nn.Module":
         from guidance_study.networks.modules.unet import UNetModel
@@ -76,4 +79,4 @@ class UNet(Network):
         return UNetModel(shape, rows, **self.options())
 
     def operations(self, shape: tuple[int, ...]) -> float:
-        return unet_operations(shape, self.widths, self.num_res_blocks)
+        return unet_operations(shape, self.widths, self.num_res_blocks) / self.patch**2

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field, model_validator
 
 from guidance_study.config.base import Name, Seed, Spec, Title
-from guidance_study.config.sentences import distinct
+from guidance_study.config.sentences import distinct, known
 from guidance_study.config.targets import OverSeeds
 from guidance_study.pages import Page, Written
 from guidance_study.support.reading import read_json
@@ -39,19 +39,22 @@ class Claim(OverSeeds):
             raise ValueError("a claim without parts says what it 'needs'")
         return self
 
-    def fits(self, at: str, study: "Study") -> bool:
-        """Whether the study declares all that its parts look at; ValueError, one sentence, if one does not fit it."""
-        there = {*study.experiments, *study.trajectories}
+    def fits(self, at: str, study: "Study", of: list[str] | None = None) -> bool:
+        """Whether the study declares all that its parts look at; ValueError, one sentence, if one does not fit it.
+
+        of: names of what is looked at; None: all that the study declares.
+        """
+        there = declared(study) if of is None else of
         if not self.parts or any((side.of or part.of) not in there for part in self.parts for side in part.sides):
             return False
         for i, part in enumerate(self.parts):
             fits(f"{at}.parts[{i}]", part, study)
         return True
 
-    def lacks(self, study: "Study") -> str | None:
+    def lacks(self, study: "Study", of: list[str] | None = None) -> str | None:
         """Why it is not run of the study, in a sentence; None where nothing is missing."""
         try:
-            there = self.fits("claim", study)
+            there = self.fits("claim", study, of)
         except ValueError as error:
             return str(error)
         return None if there else f"needs {self.needs or 'all that config.yaml declares'}"
@@ -74,6 +77,9 @@ class ClaimsPage(Page):
 
     kind: Literal["claims"]
     claims: list[Claim] = Field([], description="of the paper, in its order (default: workflow/claims.yaml)")
+    of: list[Name] | None = Field(
+        None, description="experiments and trajectories that claims are asked of; null: all that are declared"
+    )
     pilots: list[Seed] = Field([0, 1, 2], description="training seeds that were looked at before, and decide nothing")
     reference: list[Earlier] = Field([], description="numbers of earlier runs (default: docs/reference/claims.json)")
 
@@ -88,9 +94,11 @@ class ClaimsPage(Page):
     def check(self, at: str, study: "Study") -> None:
         """Every part of a configuration's own claims fits the study; of the project's, a study may leave some out."""
         distinct(f"{at}.claims (claim)", [claim.claim for claim in self.claims])
+        for name in self.of or []:
+            known(f"{at}.of", name, declared(study))
         for i, claim in enumerate(self.claims):
             try:
-                claim.fits(f"{at}.claims[{i}]", study)
+                claim.fits(f"{at}.claims[{i}]", study, self.of)
             except ValueError:
                 if self.claims != [Claim.model_validate(theirs) for theirs in shipped(["reference"])["claims"]]:
                     raise
@@ -98,13 +106,13 @@ class ClaimsPage(Page):
     def asks(self, study: "Study") -> Iterator[tuple[tuple, list[str]]]:
         """What the claims look at that the study declares."""
         for claim in self.claims:
-            if claim.lacks(study) is None:
+            if claim.lacks(study, self.of) is None:
                 yield from claim.asks(study)
 
     def needs(self, plan: "Plan") -> tuple[dict, dict]:
         """The measures of everything that is asked for, of the seeds of each claim."""
         study = plan.study
-        lacking = [claim.lacks(study) for claim in self.claims]
+        lacking = [claim.lacks(study, self.of) for claim in self.claims]
         inputs: dict[str, Artefact] = {}
         sources: dict[str, Any] = {}
         for claim, lack in zip(self.claims, lacking, strict=True):
@@ -120,6 +128,11 @@ class ClaimsPage(Page):
         from guidance_study.pages.writing.board import board
 
         return board(self, job)
+
+
+def declared(study: "Study") -> list[str]:
+    """What claims can be asked of."""
+    return [*study.experiments, *study.trajectories]
 
 
 def shipped(known: Any) -> dict:

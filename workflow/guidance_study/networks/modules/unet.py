@@ -142,7 +142,9 @@ class UNetModel(nn.Module):
     C, H, W). model_channels: of the first level; channel_mult: each level's multiple of it, H and W halving
     from level to level; num_res_blocks: a level; attention_resolutions: downsampling factors (1, 2, 4, ...)
     at which attention follows every residual block (the middle always has one); num_head_channels: sets the
-    number of heads unless -1. The last convolution starts at zero, and so does the output.
+    number of heads unless -1; patch: side of the squares of pixels that the first convolution sees as channels of
+    one pixel, and the last one writes so (Shi et al. 2016). The last convolution starts at zero, and so does the
+    output.
     """
 
     def __init__(
@@ -160,10 +162,11 @@ class UNetModel(nn.Module):
         norm_groups: int | None,
         use_new_attention_order: bool,
         use_scale_shift_norm: bool,
+        patch: int,
     ):
         super().__init__()
-        embedding = 4 * model_channels
-        self.rows, self.model_channels = rows, model_channels
+        embedding, inputs = 4 * model_channels, shape[0] * patch**2
+        self.rows, self.model_channels, self.patch = rows, model_channels, patch
         self.time_embed = nn.Sequential(
             nn.Linear(model_channels, embedding), nn.SiLU(), nn.Linear(embedding, embedding)
         )
@@ -178,7 +181,7 @@ class UNetModel(nn.Module):
 
         widths = [int(mult * model_channels) for mult in channel_mult]
         channels = widths[0]
-        self.input_blocks = nn.ModuleList([TimestepEmbedSequential(nn.Conv2d(shape[0], channels, 3, padding=1))])
+        self.input_blocks = nn.ModuleList([TimestepEmbedSequential(nn.Conv2d(inputs, channels, 3, padding=1))])
         skips = [channels]  # channels of what each input block hands across to its output block
         for level, width in enumerate(widths):
             for _ in range(num_res_blocks):
@@ -203,7 +206,7 @@ class UNetModel(nn.Module):
                 if level and block == num_res_blocks:
                     layers.append(Upsample(channels))
                 self.output_blocks.append(TimestepEmbedSequential(*layers))
-        last = zeroed(nn.Conv2d(channels, shape[0], 3, padding=1))
+        last = zeroed(nn.Conv2d(channels, inputs, 3, padding=1))
         self.out = nn.Sequential(norm(channels, norm_groups), nn.SiLU(), last)
 
     def forward(self, x: Tensor, time: Tensor, label: Tensor | None) -> Tensor:
@@ -211,11 +214,13 @@ class UNetModel(nn.Module):
         embedding = self.time_embed(timestep_embedding(time, self.model_channels))
         if self.rows:
             embedding = embedding + self.label_emb(label)
-        h, skips = x, []
+        h, skips = F.pixel_unshuffle(x, self.patch), []
         for block in self.input_blocks:
             h = block(h, embedding)
             skips.append(h)
         h = self.middle_block(h, embedding)
         for block in self.output_blocks:
             h = block(torch.cat([h, skips.pop()], dim=1), embedding)
-        return self.out(h).to(x.dtype)  # under autocast too, the caller's arithmetic stays in x's precision
+        return F.pixel_shuffle(self.out(h), self.patch).to(
+            x.dtype
+        )  # under autocast too, the caller's arithmetic stays in x's precision

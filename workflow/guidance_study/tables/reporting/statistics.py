@@ -120,4 +120,6 @@ def _error(x: np.ndarray) -> float:
 def _shift(n: int, alpha: float, power: float) -> float:
     """Noncentrality at which a two-sided t test of n numbers has this power."""
     edge = stats.t.ppf(1 - alpha / 2, n - 1)
-    return float(optimize.brentq(lambda d: stats.nct.sf(edge, n - 1, d) - power, 0, edge + 50))
+    beyond = lambda d: stats.nct.sf(edge, n - 1, d) - power  # noqa: E731
+    above = next(top for top in edge * 2.0 ** np.arange(1, 99) if beyond(top) > 0)  # of two numbers, far above edge
+    return float(optimize.brentq(beyond, 0, above))
