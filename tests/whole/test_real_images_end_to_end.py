@@ -28,10 +28,10 @@ def tiny(*overlays: str, dataset: str, entry: dict | None) -> dict:
     flows = {arm["postprocessor"] for name in experiments for arm in config["experiments"][name]["arms"]}
     networks = {config["models"][name]["network"] for name in ours("models")}
     config = merge(config, {
-        "networks": dict.fromkeys(networks, {"model_channels": 8}),
+        "networks": {name: {"model_channels": 8} for name in networks},
         "models": dict.fromkeys(ours("models"), SHORT),
         "classifiers": dict.fromkeys(ours("classifiers"), SHORT),
-        "postprocessors": dict.fromkeys(flows, {**SHORT, **LOOSE}),
+        "postprocessors": {name: {**SHORT, **LOOSE} for name in flows},
         "experiments": dict.fromkeys(experiments, FEW),
         "figures": {
             name: {"per_class": 2}
