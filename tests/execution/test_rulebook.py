@@ -4,7 +4,7 @@ import json
 from types import SimpleNamespace
 
 import pytest
-from conftest import command_line
+from conftest import TOP, command_line, read
 from guidance_study.execution import rulebook
 from guidance_study.execution.again import unforced
 from guidance_study.execution.rulebook import Rulebook
@@ -71,6 +71,27 @@ def test_a_dry_run_beside_a_run_names_what_is_stale(book, tmp_path, monkeypatch,
     with Lock(tmp_path / "results"):
         book.prepare(changes=False)
     assert capsys.readouterr().err == "stale: 'samples/x'\n"
+
+
+@pytest.mark.parametrize("changes", [False, True])
+def test_a_run_says_first_what_its_targets_lack(book, parsed, tmp_path, monkeypatch, capsys, changes):
+    monkeypatch.chdir(tmp_path)  # where there is no data
+    book = Rulebook(parsed(read(TOP / "config" / "paper.yaml")))
+    mnist, inception = "train-images-idx3-ubyte", "inception-2015-12-05.pt"
+    for targets, lacks in (
+        (["table_mnist"], {mnist}),
+        (["table_1", "fig_6"], {mnist}),
+        (["table_2"], {inception}),
+        (["table_1"], set()),
+        (["results/tables/table_1.md"], set()),
+        (["all"], {mnist, inception}),
+        ([], {mnist, inception}),
+    ):
+        book.prepare(changes, targets)
+        said = capsys.readouterr().err
+        assert {name for name in (mnist, inception) if name in said} == lacks
+        assert bool(said) == bool(lacks)
+        assert all(line.startswith("missing for ") for line in said.splitlines())
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import contextlib
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from guidance_study.plan.sizes import rows
 from guidance_study.sources.rawfiles import export_places
 from guidance_study.store.artefacts import RESULTS, SHARDS, Store
 from guidance_study.store.index import write_index
+from guidance_study.store.lineage import lacking
 from guidance_study.store.lock import Lock
 from guidance_study.store.publishing import publish_all
 from guidance_study.store.stale import problems, set_aside
@@ -82,19 +83,24 @@ class Rulebook:
         def prepared(executor_plugin: Any, **others: Any) -> Any:
             settings = executor_plugin.common_settings
             try:
-                self.prepare(not (settings.dryrun_exec or settings.touch_exec))
+                self.prepare(not (settings.dryrun_exec or settings.touch_exec), workflow.dag_settings.targets)
             except StudyError as error:
                 raise WorkflowError(str(error)) from None
             return execute(executor_plugin=executor_plugin, **others)
 
         workflow.execute = prepared
 
-    def prepare(self, changes: bool) -> None:
+    def prepare(self, changes: bool, targets: Iterable[str] = ()) -> None:
         """Before the graph is built: set stale artefacts aside, show finished tables and figures under their names.
 
-        Where the run `changes` nothing, as a dry run, it only names what is stale.
+        It says first what the targets lack from outside. Where the run `changes` nothing, as a dry run, it only names
+        what is stale.
         """
         root = Path(RESULTS)
+        named = [name for name in targets if name in self.plan.targets]
+        wanted = named if targets and "all" not in targets else self.plan.study.all
+        for line in lacking(self.plan, wanted, root):
+            print(line, file=sys.stderr)
         if not changes:
             for problem in problems(Store(root), self.plan.artefacts):
                 print(problem, file=sys.stderr)

@@ -35,10 +35,21 @@ def status(plan: Plan, targets: list[str], results: Path) -> Iterator[str]:
     if stages:
         listed = ", ".join(f"{n} {stage}" for stage, n in stages.items())
         yield f"jobs: {listed}; arrays of about {readable(size)}" if size >= 10**6 else f"jobs: {listed}"
-    for why, n in lacking.items():
-        yield f"missing for {n} job{'s' if n > 1 else ''}: {why}"
+    yield from _lines(lacking)
     shown = ("exists", "to make", "missing", "blocked", *(["stale"] if counts["stale"] else []))
     yield ", ".join(f"{counts[state]} {state}" for state in shown)
+
+
+def lacking(plan: Plan, targets: list[str], results: Path) -> Iterator[str]:
+    """A line for each thing from outside that artefacts of the targets need and that is not there."""
+    store = Store(results)
+    asked = (plan.missing(a) for a in plan.ancestors(targets) if not store.has(a))
+    yield from _lines(Counter(why for why in asked if why))
+
+
+def _lines(lacking: dict[str, int]) -> Iterator[str]:
+    for why, n in lacking.items():
+        yield f"missing for {n} job{'s' if n > 1 else ''}: {why}"
 
 
 def _state(plan: Plan, artefact: Artefact, store: Store, states: dict[str, str]) -> tuple[str, str]:
