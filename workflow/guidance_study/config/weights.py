@@ -13,7 +13,7 @@ class Weights(Spec):
 
     path: str = Field("", description="the file, as seen from the project's folder")
     sha256: Digest | None = Field(
-        None, description="its SHA-256; null: the one that `python -m guidance_study pin` wrote beside the file"
+        None, description="its SHA-256; null: the one that `python -m guidance_study pin FILE` wrote beside the file"
     )
     urls: list[str] = Field([], description="where it can be downloaded, in order of preference")
 

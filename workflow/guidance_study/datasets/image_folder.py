@@ -33,7 +33,9 @@ class ImageFolder(Dataset):
 
     kind: Literal["image_folder"]
     root: str = Field(
-        "data/images", exclude=True, description="the folder, pinned with `python -m guidance_study pin` (our guess)"
+        "data/images",
+        exclude=True,
+        description="the folder, pinned with `python -m guidance_study pin FOLDER` (our guess)",
     )
     sha256: Digest | None = Field(None, description="digest of the folder; null: the one in its index (our guess)")
     size: PositiveInt = Field(
