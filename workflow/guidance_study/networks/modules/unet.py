@@ -199,8 +199,7 @@ class UNetModel(nn.Module):
         self.output_blocks = nn.ModuleList()
         for level, width in reversed(list(enumerate(widths))):
             for block in range(num_res_blocks + 1):
-                layers = [residual(channels + skips.pop(), width)]
-                channels = width
+                layers, channels = [residual(channels + skips.pop(), width)], width
                 if 2**level in attention_resolutions:
                     layers.append(attention(channels))
                 if level and block == num_res_blocks:
