@@ -201,20 +201,6 @@ def test_a_rule_keeps_state_of_a_batch_uses_a_second_model_and_sees_the_level():
     assert torch.equal(again, found)  # a new batch starts from nothing
 
 
-class RandomLabel(Rule):
-    """Independent-condition guidance (Sadat et al. 2024): "no class" is a class at random."""
-
-    kind: Literal["random_label"]
-
-    def start(self, batch):
-        def guided(x, t, label, step):
-            drawn = (batch.draws.uniform(f"random_label{step.index}") * batch.classes).long()
-            other = batch.model(x, t, drawn)
-            return other + batch.scale * (batch.model(x, t, label) - other)
-
-        return guided
-
-
 def test_what_a_rule_draws_is_each_samples_own():
     from guidance_study.guidance import BASE, Batch
 
@@ -222,7 +208,7 @@ def test_what_a_rule_draws_is_each_samples_own():
 
     def part(first: int, last: int) -> torch.Tensor:
         draws = Draws(0, "test", first, last)
-        model = RandomLabel(kind="random_label").start(Batch(2.0, DDPM, {BASE: Model(class_eps, 2)}, draws, 2))
+        model = rule("independent_condition").start(Batch(2.0, DDPM, {BASE: Model(class_eps, 2)}, draws, 2))
         return sampler(steps=4).sample(DDPM, model, start[first:last], label[first:last], draws)
 
     assert torch.allclose(torch.cat([part(0, 7), part(7, 260), part(260, 300)]), part(0, 300), atol=1e-12)

@@ -44,3 +44,11 @@ class Process(Kind):
     @abstractmethod
     def sigma(self, t: float) -> float:
         """The noise level at a time: standard deviation of the noise in x over the data's factor in it; 0 for data."""
+
+    @abstractmethod
+    def data(self, m: "Tensor", x: "Tensor", t: "Tensor") -> "Tensor":
+        """The data x_0 (N, *shape) that a denoiser's value m at (x, t) stands for; affine in m."""
+
+    @abstractmethod
+    def slope(self, x: "Tensor", t: "Tensor") -> "Tensor":
+        """d x_0 / d m of `data`, shaped to multiply x."""

@@ -139,3 +139,11 @@ class DDPM(Process):
         """
         error = (eps(self.noised(x0, t, noise), t, label) - noise).square()
         return (error / self.sqrt_abar(t, x0) ** 2 if self.loss_on == "v" else error).mean()
+
+    def data(self, m: "Tensor", x: "Tensor", t: "Tensor") -> "Tensor":
+        """x_0 = (x - sqrt(1 - abar) eps) / sqrt(abar)."""
+        return x / self.sqrt_abar(t, x) + self.slope(x, t) * m
+
+    def slope(self, x: "Tensor", t: "Tensor") -> "Tensor":
+        """-sqrt((1 - abar) / abar)."""
+        return -self.sqrt_one_minus_abar(t, x) / self.sqrt_abar(t, x)

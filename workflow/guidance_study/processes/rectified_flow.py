@@ -60,3 +60,11 @@ class RectifiedFlow(Process):
     def loss(self, v: Velocity, x0: "Tensor", label: "Tensor | None", s: "Tensor", noise: "Tensor") -> "Tensor":
         """The mean of |v(z_s, s, c) - (x_0 - n)|^2 with z_s = (1 - s) n + s x_0; a scalar."""
         return loss(v, noise, x0, label, s)
+
+    def data(self, m: "Tensor", x: "Tensor", t: "Tensor") -> "Tensor":
+        """x_0 = z + (1 - s) v."""
+        return x + self.slope(x, t) * m
+
+    def slope(self, x: "Tensor", t: "Tensor") -> "Tensor":
+        """1 - s."""
+        return (1 - t).reshape(-1, *[1] * (x.ndim - 1)).to(x)

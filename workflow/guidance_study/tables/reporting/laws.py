@@ -72,7 +72,7 @@ def law(rule: Guidance, sampler: str, scale: float) -> float | None:
     """
     if sampler == "ancestral":
         return (2 - 2 ** (2 - 2 * scale)) / (2 * scale - 1) if rule.kind == "classifier_free" else None
-    low, high = (0.0, float("inf")) if rule.kind != "interval" else (cast(Any, rule).low, cast(Any, rule).high)
+    low, high = (getattr(rule, "low", None) or 0.0, getattr(rule, "high", None) or float("inf"))
     below, above = (1 / (1 + 1 / (1 + edge**2)) for edge in (low, high))  # (1 + sigma^2) / (2 + sigma^2)
     return float((below / above) ** (scale - 1))
 

@@ -1,0 +1,135 @@
+"""Rules that look at the gap of two branches: neutral values bit for bit, and what they do written out."""
+
+import pytest
+import torch
+from guidance_study.guidance import Model
+from guidance_study.support.errors import StudyError
+from guided import DDPM, guided, noise, process, rule, sample
+
+pytestmark = pytest.mark.numeric
+
+BIAS = torch.linspace(-1, 1, 4, dtype=torch.float64)[:, None, None]  # of three classes and of no class
+START, LABEL = noise(6, 2, 3), torch.arange(6) % 3
+NEUTRAL = {
+    "adaptive_projected": {"parallel": 1.0, "momentum": 0.0},
+    "power_law": {"power": 0.0},
+    "interval": {},
+    "weight_schedule": {"shape": "constant"},
+}
+
+
+def model(x, t, label):
+    """Something of x, its time and class."""
+    return torch.tanh(x + BIAS[label]) + 0.1 * BIAS[label].square()
+
+
+def ends(kind: str, scale: float, spec=DDPM, null: int | None = 3, m=model, **options) -> torch.Tensor:
+    taken = {"ddpm": {"steps": 6}, "edm": {"kind": "heun", "steps": 6}}.get(
+        spec.kind, {"kind": "dopri5", "rtol": 1e-3, "atol": 1e-3}
+    )
+    return sample(guided(rule(kind, **options), m, scale, null=null, n=6, process=spec), START, LABEL, spec, **taken)
+
+
+@pytest.mark.parametrize("spec", ["ddpm", "edm", "rectified_flow"])
+@pytest.mark.parametrize("kind", NEUTRAL)
+def test_neutral_values_are_classifier_free_guidance(kind, spec):
+    spec = process(spec)
+    expected = ends("classifier_free", 3.0, spec)
+    assert torch.allclose(ends(kind, 3.0, spec, **NEUTRAL[kind]), expected, rtol=1e-9, atol=1e-9)
+    assert not torch.allclose(expected, ends("classifier_free", 1.0, spec), atol=1e-3)
+
+
+@pytest.mark.parametrize("kind", [*NEUTRAL, "independent_condition"])
+def test_at_scale_1_every_rule_is_the_conditional_model_bit_for_bit(kind):
+    assert torch.equal(ends(kind, 1.0), ends("classifier_free", 1.0))
+
+
+@pytest.mark.parametrize("kind", ["adaptive_projected", "power_law", "independent_condition"])
+def test_a_model_that_does_not_hear_its_class_is_not_changed(kind):
+    deaf = lambda x, t, label: torch.tanh(x)  # noqa: E731
+    assert torch.allclose(ends(kind, 5.0, m=deaf), ends("classifier_free", 1.0, m=deaf), atol=1e-12)
+
+
+def test_processes_say_what_data_a_value_stands_for():
+    """From x = a x_0 + b n, the true value of each denoiser gives x_0 back."""
+    x0, n = noise(5, 2, 3, seed=1), noise(5, 2, 3, seed=2)
+    t = torch.tensor([0, 10, 400, 800, 999])
+    x = DDPM.noised(x0, t, n)
+    assert torch.allclose(DDPM.data(n, x, t), x0, atol=1e-9)
+    flow, s = process("rectified_flow"), torch.linspace(0, 1, 5, dtype=torch.float64)
+    z = (1 - s)[:, None, None] * n + s[:, None, None] * x0
+    assert torch.allclose(flow.data(x0 - n, z, s), x0, atol=1e-12)
+    edm = process("edm")
+    assert torch.equal(edm.data(x0, x, s), x0)
+    for spec, at, time in ((DDPM, x, t), (flow, z, s), (edm, x, s)):
+        moved = spec.data(n + 1, at, time) - spec.data(n, at, time)
+        assert torch.allclose(moved, spec.slope(at, time) * torch.ones_like(at), atol=1e-9)
+
+
+def test_projected_guidance_moves_x0_at_right_angles_and_no_farther_than_its_bound():
+    x, t = noise(6, 2, 3, seed=3), torch.full((6,), 300)
+    base = DDPM.data(model(x, t, LABEL), x, t)
+
+    def moved(scale: float, **options) -> torch.Tensor:
+        m = guided(rule("adaptive_projected", momentum=0.0, **options), model, scale, null=3, n=6)
+        from guidance_study.processes.samplers import Step
+
+        return DDPM.data(m(x, t, LABEL, Step(DDPM, 0, 10, 300, 200)), x, t) - base
+
+    free = DDPM.data(guided(rule(), model, 3.0, null=3)(x, t, LABEL), x, t) - base
+    right = moved(3.0)
+    assert torch.allclose((right * base).sum((1, 2)), torch.zeros(6, dtype=torch.float64), atol=1e-9)
+    assert torch.allclose(free, moved(3.0, parallel=1.0), atol=1e-9)
+    along = free - right
+    assert torch.allclose((along * right).sum((1, 2)), torch.zeros(6, dtype=torch.float64), atol=1e-9)
+    assert torch.allclose(moved(3.0, parallel=0.25), right + 0.25 * along, atol=1e-9)
+    size = (free / 2).flatten(1).norm(dim=1)  # of the update itself: the scale is 3
+    bounded = moved(3.0, parallel=1.0, bound=float(size.median()))
+    assert torch.allclose(bounded.flatten(1).norm(dim=1) / 2, size.clamp_max(size.median()), atol=1e-9)
+
+
+def test_momentum_sums_what_earlier_steps_did():
+    """Of a gap that is always 1 in eps, one that x_0 does not turn: u_i = k_i + beta u_(i-1), k_i the slope."""
+    shift = lambda x, t, label: torch.where(label == 3, 0.0, 1.0).double().reshape(-1, 1, 1).expand_as(x)  # noqa: E731
+    found = ends("adaptive_projected", 3.0, m=shift, parallel=1.0, momentum=-0.5)
+    from itertools import pairwise
+
+    from guided import sampler
+
+    x, update = START, 0.0
+    for t, following in pairwise(sampler(steps=6).times(DDPM)):
+        slope = float(DDPM.slope(x, torch.tensor([t]))[0])
+        update = slope - 0.5 * update
+        eps = torch.ones_like(x) + 2 * update / slope
+        abar, after = DDPM.signal(t), DDPM.signal(following)
+        x = after**0.5 * (x - (1 - abar) ** 0.5 * eps) / abar**0.5 + (1 - after) ** 0.5 * eps
+    assert torch.allclose(found, x, atol=1e-9)
+    for spec in ("edm", "rectified_flow"):
+        with pytest.raises(StudyError, match="'adaptive_projected' with a momentum needs a sampler of fixed steps"):
+            ends("adaptive_projected", 3.0, process(spec))
+
+
+def test_the_power_law_weighs_a_gap_by_its_size():
+    x, t = noise(6, 2, 3, seed=4), torch.full((6,), 300)
+    conditional, free = model(x, t, LABEL), model(x, t, torch.full_like(LABEL, 3))
+    gap = conditional - free
+    size = gap.square().mean((1, 2), keepdim=True).sqrt()
+    for power in (-0.5, 0.9, 2.0):
+        m = guided(rule("power_law", power=power), model, 3.0, null=3)
+        assert torch.allclose(m(x, t, LABEL), conditional + 2 * size**power * gap, atol=1e-9)
+
+
+def test_an_independent_condition_is_any_class_and_needs_no_model_without():
+    """At s = 2, m = 2 m(c) - m(c'): what is subtracted is of one of the classes, and of each about equally often."""
+    n = 3000
+    x, t, label = torch.zeros(n, 1, 1, dtype=torch.float64), torch.full((n,), 300), torch.zeros(n, dtype=torch.int64)
+    from guidance_study.guidance import BASE, Batch
+    from guidance_study.processes.samplers import Step
+    from guidance_study.support.randomness import Draws
+
+    said = lambda x, t, label: label.double().reshape(-1, 1, 1)  # noqa: E731
+    batch = Batch(2.0, DDPM, {BASE: Model(said, None)}, Draws(0, "test", 0, n), 3)
+    drawn = -rule("independent_condition").start(batch)(x, t, label, Step(DDPM, 0, 10, 300, 200)).flatten()
+    counts = torch.bincount(drawn.long(), minlength=3)
+    assert (counts - n / 3).abs().max() < 5 * (n * 2 / 9) ** 0.5
+    assert set(drawn.tolist()) == {0.0, 1.0, 2.0}
