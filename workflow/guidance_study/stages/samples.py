@@ -58,7 +58,9 @@ class Generator:
     @classmethod
     def of(cls, job: Job) -> "Generator":
         """That of a recipe with `guidance`, `sampler` and `classes`, its inputs loaded."""
-        guidance = seams.parse("guidance", job.params["guidance"])
+        said = job.params["guidance"]  # without the names of its parts, which are inputs by role
+        named = {role: role for role in seams.kinds("guidance")[said["kind"]].roles if role in job.inputs}
+        guidance = seams.parse("guidance", said | named)
         model, process = load_denoiser(job.inputs[BASE])
         roles = {role: section for role, section in guidance.roles.items() if role in job.inputs}
         return cls(
