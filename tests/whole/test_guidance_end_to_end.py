@@ -1,5 +1,7 @@
 """The study of guidance rules, tiny: a rule with a second model is made, shared, explained and drawn like any other."""
 
+import re
+
 import pandas as pd
 import pytest
 from conftest import TOP, command_line, merge, read
@@ -54,7 +56,7 @@ def test_the_study_of_guidance_rules(project, tiny):
     for name in ("fig_guidance", "fig_boundary_rules"):
         assert (folder / "results" / "figures" / f"{name}.png").stat().st_size > 10_000
     explained = command_line(folder, "explain", "table_guidance_digits").stdout
-    made = [block for block in explained.split("\n\n") if block.startswith("samples/auto-")]
+    made = [block for block in re.split(r"\n(?=\S)", explained) if block.startswith("samples/auto-")]
     assert made
     assert all(block.count("from     denoiser/") == 2 for block in made)
 
