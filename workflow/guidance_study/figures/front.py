@@ -38,7 +38,7 @@ class Front(Spec):
 
 
 class FrontFigure(OverSeeds, Figure):
-    """Means over training seeds against held-out data; filled before postprocessing, open after; real data a star."""
+    """Means over training seeds against held-out data; filled before postprocessing, open after."""
 
     kind: Literal["front"]
     panels: list[Front] = Field(min_length=1, max_length=4, description="from left to right")
