@@ -15,6 +15,9 @@ from guidance_study.support.errors import StudyError
 configfile: "config.yaml"
 
 
+report: "workflow/report/study.rst"
+
+
 try:
     # Importing it reads every kind: an incomplete one is an error of its author.
     from guidance_study.config import loading

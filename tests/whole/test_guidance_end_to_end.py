@@ -25,7 +25,7 @@ def few(entries: list[dict]) -> list[dict]:
     return [entry for entry in entries if entry["of"] in KEPT]
 
 
-def test_the_study_of_guidance_rules(project, tiny):
+def test_the_study_of_guidance_rules(project, tiny, snakemake):
     overlay = read(TOP / "config" / "guidance.yaml")
     narrow = {"mlp_narrow": {"width": 8, "blocks": 1}, "mlp_plane_narrow": {"width": 8, "blocks": 1, "fourier": 8}}
     experiments = {name: merge(overlay["experiments"][name], FEW) for name in KEPT}
@@ -59,6 +59,11 @@ def test_the_study_of_guidance_rules(project, tiny):
     made = [block for block in re.split(r"\n(?=\S)", explained) if block.startswith("samples/auto-")]
     assert made
     assert all(block.count("from     denoiser/") == 2 for block in made)
+    snakemake(folder, "--report", "report.html")
+    report = (folder / "report.html").read_text()
+    assert "holds the board of claims" in report  # the landing page
+    for name in overlay["all"]:  # rows by name, not by the name that every file of a kind has
+        assert re.search(rf'"labels": {{"name": "{name}", "shows": "[^"]+"}}', report)
 
 
 def test_mistakes_in_a_front_are_sentences(parsed):

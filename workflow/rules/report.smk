@@ -13,7 +13,12 @@ rule table:
         **table.made_from_any,
     output:
         table.outputs,
-        report(table.shown, caption="../report/table.rst", category="Tables"),
+        report(
+            table.shown,
+            caption="../report/table.rst",
+            category="Tables",
+            labels=table.labels,
+        ),
     log:
         table.log,
     conda:
@@ -40,7 +45,12 @@ rule figure:
         **figure.made_from_any,
     output:
         figure.outputs,
-        report(figure.shown, caption="../report/figure.rst", category="Figures"),
+        report(
+            figure.shown,
+            caption="../report/figure.rst",
+            category="Figures",
+            labels=figure.labels,
+        ),
     log:
         figure.log,
     conda:
@@ -67,7 +77,12 @@ rule page:
         **page.made_from_any,
     output:
         page.outputs,
-        report(page.shown, caption="../report/table.rst", category="Pages"),
+        report(
+            page.shown,
+            caption="../report/table.rst",
+            category="Pages",
+            labels=page.labels,
+        ),
     log:
         page.log,
     conda:

@@ -198,6 +198,11 @@ class StageRule:
         """A table's or figure's title as Snakemake's report takes it."""
         return as_rst(self.artefact(wildcards).params["spec"]["title"])
 
+    def labels(self, wildcards: Any) -> dict[str, str]:
+        """A table's or figure's row in Snakemake's report, whose file is called as all others are."""
+        params = self.artefact(wildcards).params
+        return {"name": params["name"], "shows": params["spec"]["title"]}
+
     def about(self, wildcards: Any, output: Any) -> str:
         """Params function: what a job makes, in a person's words. What takes `output` is no reason to run again."""
         return self.artefact(wildcards).about
