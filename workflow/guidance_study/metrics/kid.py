@@ -13,20 +13,15 @@ if TYPE_CHECKING:
 
 
 class KernelDistance(ImageMetric):
-    """The kernel distance in the spaces of pretrained networks."""
+    """The kernel distance in every space."""
 
     kind: Literal["kid"]
     seed: int
     columns = (Column("kid", "KID x 1000", factor=1000),)
 
-    @classmethod
-    def seen_in(cls, column: str, judges: list[str], spaces: list[str]) -> list[str]:
-        """Pretrained ones."""
-        return spaces
-
-    def compare(self, features: np.ndarray, seen: Seen, part: str) -> float | dict[str, float]:
-        """Not in the evaluation classifier's space."""
-        return kernel_distance(seen.real[part], features, self.seed) if seen.pretrained else {}
+    def compare(self, features: np.ndarray, seen: Seen, part: str) -> float:
+        """The estimate."""
+        return kernel_distance(seen.real[part], features, self.seed)
 
 
 def kernel_distance(a: np.ndarray, b: np.ndarray, seed: int, *, subsets: int = 100, size: int = 1000) -> float:
