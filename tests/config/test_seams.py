@@ -25,7 +25,7 @@ INCOMPLETE = {  # package, base class, the class's body, words of the sentence
     "guidance that starts nothing": ("guidance", "Guidance", "", ["lacks conditional, short, title, start()"]),
     "process without a loss": (
         "processes", "Process", 'sampler = "ddim"\ndef times(self): ...\ndef denoiser(self): ...',
-        ["lacks loss(), sigma(); Process in guidance_study/processes/__init__.py"],
+        ["lacks data(), loss(), sigma(), slope(); Process in guidance_study/processes/__init__.py"],
     ),
     "sampler that fits nothing": (
         "processes.samplers", "Sampler", "def sample(self): ...",

@@ -20,12 +20,15 @@ class AdaptiveProjected(Guidance):
     """
 
     kind: Literal["adaptive_projected"]
-    parallel: float = Field(0.0, ge=0, le=1, description="eta: what is kept of the update along x_0 (theirs)")
+    parallel: float = Field(0.0, ge=0, le=1, description="eta: what is kept of the update along x_0 (their paper's 0)")
     bound: PositiveFloat | None = Field(
-        None, description="r: largest length of a sample's update; null: none (theirs: 2.5 to 15, by model)"
+        None, description="r: largest length of a sample's update; null: none (their paper: 2.5 to 15, by model)"
     )
     momentum: float = Field(
-        -0.5, gt=-1, lt=1, description="beta: of earlier updates in the next; below 0 it brakes (theirs: -0.5, -0.75)"
+        -0.5,
+        gt=-1,
+        lt=1,
+        description="beta: of earlier updates in the next; below 0 it brakes (their paper: -0.5, -0.75)",
     )
     short: ClassVar[str] = "apg"
     title: ClassVar[str] = "adaptive projected"

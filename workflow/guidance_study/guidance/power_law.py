@@ -13,7 +13,10 @@ class PowerLaw(Guidance):
 
     kind: Literal["power_law"]
     power: float = Field(
-        0.9, gt=-1, le=4, description="alpha: of the gap's size, above -1; above 0 small gaps count less (theirs)"
+        0.9,
+        gt=-1,
+        le=4,
+        description="alpha: of the gap's size, above -1; above 0 small gaps count less (their paper's 0.9)",
     )
     short: ClassVar[str] = "power"
     title: ClassVar[str] = "power-law classifier-free"
