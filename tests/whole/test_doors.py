@@ -8,11 +8,11 @@ from test_rooms import PACKAGE, modules
 DOORS = {
     "np.load": {"support/reading.py"},
     "np.fromfile": set(),
-    "torch.load": {"training/checkpoints.py"},
+    "torch.load": {"training/checkpoints.py", "networks/models/foreign.py"},
     "torch.jit.load": {"embeddings/inception.py"},
     "pickle.load": set(),
     "pickle.loads": set(),
-    "pickle.Unpickler": {"sources/pickles.py"},
+    "pickle.Unpickler": {"sources/pickles.py", "networks/models/foreign.py"},
     "json.load": set(),
     "json.loads": {
         "support/reading.py",

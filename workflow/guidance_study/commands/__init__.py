@@ -10,6 +10,7 @@ NAMES = (
     "disk",
     "clean",
     "pin",
+    "weights",
     "code",
     "schema",
 )  # as help lists them

@@ -19,25 +19,11 @@ def completed(data: Any, usual: dict) -> Any:
 def filled(network: "nn.Module", state: "dict[str, Tensor]", path: Path, name: str) -> "nn.Module":
     """The network `name` with exactly the weights `state`, read from `path`, for inference. Raises WeightsError."""
     from guidance_study.networks.models import frozen
-    from guidance_study.networks.models.weights import WeightsError, listed
+    from guidance_study.networks.models.weights import WeightsError, mismatch
 
-    wanted = network.state_dict()
-    shared = wanted.keys() & state.keys()
-    differences = {
-        "it lacks": [key for key in wanted if key not in state],
-        "it has an unknown": [key for key in state if key not in wanted],
-        "another shape has": [key for key in wanted if key in shared and wanted[key].shape != state[key].shape],
-        "whole numbers has": [key for key in wanted if key in shared and _rounded(wanted[key], state[key])],
-    }
-    said = [f"{what} {listed(keys)}" for what, keys in differences.items() if keys]
-    if said:
-        raise WeightsError(f"'{path}' holds no weights of {name}: {'; '.join(said)}")
+    if said := mismatch(network.state_dict(), state):
+        raise WeightsError(f"'{path}' holds no weights of {name}: {said}")
     return frozen(network, state)
-
-
-def _rounded(wanted: "Tensor", found: "Tensor") -> bool:
-    """Whether whole numbers, or truths, came where others are wanted."""
-    return wanted.is_floating_point() and not found.is_floating_point()
 
 
 def as_tensor(samples: "np.ndarray", resize: int | None = None) -> "Tensor":

@@ -16,7 +16,7 @@ class PowerLaw(Guidance):
         0.9,
         gt=-1,
         le=4,
-        description="alpha: of the gap's size, above -1; above 0 small gaps count less (their paper's 0.9)",
+        description="alpha: of the gap's size, above -1; above 0 small gaps count less (our guess)",
     )
     short: ClassVar[str] = "power"
     title: ClassVar[str] = "power-law classifier-free"

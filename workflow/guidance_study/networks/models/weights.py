@@ -41,6 +41,23 @@ def read_about(path: Path, key: str) -> dict:
     return about if isinstance(about, dict) else {}
 
 
+def mismatch(wanted: dict[str, Tensor], found: dict[str, Tensor]) -> str:
+    """In words, how a state dict differs from that of a network; '' where names and shapes are the same."""
+    shared = wanted.keys() & found.keys()
+    differences = {
+        "it lacks": [key for key in wanted if key not in found],
+        "it has an unknown": [key for key in found if key not in wanted],
+        "another shape has": [key for key in wanted if key in shared and wanted[key].shape != found[key].shape],
+        "whole numbers has": [key for key in wanted if key in shared and _rounded(wanted[key], found[key])],
+    }
+    return "; ".join(f"{what} {listed(keys)}" for what, keys in differences.items() if keys)
+
+
+def _rounded(wanted: Tensor, found: Tensor) -> bool:
+    """Whether whole numbers, or truths, came where others are wanted."""
+    return wanted.is_floating_point() and not found.is_floating_point()
+
+
 def listed(names: list[str]) -> str:
     """Some of many names."""
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""

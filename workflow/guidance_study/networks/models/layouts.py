@@ -1,0 +1,156 @@
+"""The layouts of public checkpoints: which one a file is of, and the entry of a configuration that it belongs to.
+
+Shapes tell widths, levels and classes. What they do not tell is listed with the value that the layout's authors use.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from guidance_study.config import seams
+from guidance_study.networks.models.weights import WeightsError, mismatch
+
+State = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a file of weights is: the section of the configuration, its entry, classes, and what shapes do not tell."""
+
+    section: str
+    entry: dict[str, Any]
+    state: State
+    classes: int = 0
+    untold: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """`has`: names that every file of it has; `read`: what it is, from its tensors, or WeightsError."""
+
+    has: tuple[str, ...]
+    read: Callable[[State], Found]
+
+
+def layout_of(state: State, wanted: str | None = None) -> tuple[str, Found]:
+    """The name of the layout and what the file is. Raises WeightsError: none, another than wanted, or not as built."""
+    names = [name for name, layout in LAYOUTS.items() if all(key in state for key in layout.has)]
+    if wanted is not None and wanted not in names:
+        lacks = next(key for key in LAYOUTS[wanted].has if key not in state)
+        other = f"; it looks like {names[0]}" if names else ""
+        raise WeightsError(f"is not of layout {wanted}: it lacks {lacks}{other}")
+    if not names:
+        raise WeightsError(f"is of no known layout ({', '.join(LAYOUTS)}); it begins with {', '.join(list(state)[:3])}")
+    name = wanted or names[0]
+    found = LAYOUTS[name].read(state)
+    if found.section == "networks":
+        _checked(name, found)
+    return name, found
+
+
+def _checked(name: str, found: Found) -> None:
+    """The network that the entry builds has exactly the file's names and shapes."""
+    spec = seams.parse("networks", found.entry)
+    side = 64  # of what is built; no shape of a convolution depends on it, but a SongUNet's names do
+    if name == "edm":
+        side = max(_sides(found.state))
+    channels = found.state["out.2.weight" if name == "adm" else f"enc.{side}x{side}_conv.weight"]
+    with torch.device("meta"):
+        shape = (channels.shape[0 if name == "adm" else 1], side, side)
+        network = spec.build(shape, found.classes + int(found.classes > 0 and name == "edm"))
+    if said := mismatch(network.state_dict(), spec.adapted(found.state)):
+        raise WeightsError(f"is of a variant of layout {name} that is not built here: {said}")
+
+
+def _adm(state: State) -> Found:
+    """guided-diffusion's UNet, which torchcfm and improved-diffusion's models share."""
+    first, last = state["input_blocks.0.0.weight"], state["out.2.weight"]
+    if last.shape[0] == 2 * first.shape[1]:
+        raise WeightsError("has a learned variance (learn_sigma), which is not built here")
+    if any(re.match(r"output_blocks\.\d+\.[12]\.in_layers", name) for name in state):
+        raise WeightsError("changes sizes in residual blocks (resblock_updown), which is not built here")
+    base, levels, attends, level = state["time_embed.0.weight"].shape[1], [[]], [], 0  # type: ignore[var-annotated]
+    for block in range(1, 1 + max(int(n.split(".")[1]) for n in state if n.startswith("input_blocks."))):
+        at = f"input_blocks.{block}."
+        if f"{at}0.op.weight" in state:
+            level += 1
+            levels.append([])
+            continue
+        levels[level].append(state[f"{at}0.in_layers.2.weight"].shape[0])
+        attends += [2**level] if f"{at}1.qkv.weight" in state else []
+    if len({len(blocks) for blocks in levels}) > 1 or any(len(set(blocks)) > 1 for blocks in levels):
+        raise WeightsError("has another number of blocks, or other widths, from level to level")
+    embeds = state["input_blocks.1.0.emb_layers.1.weight"].shape[0]
+    entry = {
+        "kind": "unet",
+        "model_channels": base,
+        "num_res_blocks": len(levels[0]),
+        "channel_mult": [blocks[0] // base for blocks in levels],
+        "attention_resolutions": sorted(set(attends)),
+        "use_scale_shift_norm": embeds == 2 * levels[0][0],
+        "norm_groups": 32,
+    }
+    classes = state["label_emb.weight"].shape[0] if "label_emb.weight" in state else 0
+    return Found("networks", entry, state, classes, {"num_heads": 1, "num_head_channels": -1, "dropout": 0.0,
+                                                     "use_new_attention_order": False})  # fmt: skip
+
+
+def _sides(state: State) -> list[int]:
+    """Image sides of a SongUNet's levels, from the largest."""
+    found = {int(match[1]) for name in state if (match := re.match(r"enc\.(\d+)x\d+_block", name))}
+    return sorted(found, reverse=True)
+
+
+def _edm(state: State) -> Found:
+    """EDM's DDPM++."""
+    sides = _sides(state)
+    if not sides:
+        raise WeightsError("has no level of residual blocks")
+    base = state[f"enc.{sides[0]}x{sides[0]}_conv.weight"].shape[0]
+    first = {side: f"enc.{side}x{side}_block0" for side in sides}
+    blocks = [name for name in state if re.match(rf"enc\.{sides[0]}x{sides[0]}_block\d+\.conv0\.weight", name)]
+    augment = state.get("map_augment.weight")
+    entry = {
+        "kind": "song_unet",
+        "model_channels": base,
+        "channel_mult": [state[f"{first[side]}.conv0.weight"].shape[0] // base for side in sides],
+        "num_blocks": len(blocks),
+        "attn_resolutions": [side for side in sides if f"{first[side]}.qkv.weight" in state],
+        "augment_dim": 0 if augment is None else augment.shape[1],
+    }
+    classes = state["map_label.weight"].shape[1] if "map_label.weight" in state else 0
+    return Found("networks", entry, state, classes, {"dropout": 0.13})
+
+
+def _vae(state: State) -> Found:
+    """diffusers' AutoencoderKL, of which the encoder is used."""
+    return Found("embeddings", {"kind": "vae"}, state)
+
+
+def _dinov2(state: State) -> Found:
+    """DINOv2 under its hub's names, which timm turns into its own."""
+    import timm
+    from timm.models.vision_transformer import checkpoint_filter_fn
+
+    width, registers = state["cls_token"].shape[-1], "reg4_" if "register_tokens" in state else ""
+    size = {384: "small", 768: "base", 1024: "large", 1536: "giant"}.get(width)
+    if size is None:
+        raise WeightsError(f"has tokens of {width} numbers: DINOv2's have 384, 768, 1024 or 1536")
+    name = f"vit_{size}_patch14_{registers}dinov2"
+    network: Any = timm.create_model(name, num_classes=0)
+    turned = {key: value for key, value in checkpoint_filter_fn(state, network).items() if key != "mask_token"}
+    if said := mismatch(network.state_dict(), turned):
+        raise WeightsError(f"does not fit timm's {name}: {said}")
+    return Found("embeddings", {"kind": "timm", "model": f"{name}.lvd142m", "pool": "cls"}, turned)
+
+
+LAYOUTS = {
+    "adm": Layout(("time_embed.0.weight", "input_blocks.0.0.weight", "out.2.weight"), _adm),
+    "edm": Layout(("map_layer0.weight", "map_layer1.weight"), _edm),
+    "dinov2": Layout(("cls_token", "patch_embed.proj.weight", "blocks.0.ls1.gamma"), _dinov2),
+    "vae": Layout(("encoder.conv_in.weight", "quant_conv.weight"), _vae),
+}
