@@ -8,6 +8,10 @@ snakemake --cores all claims --configfile config/controls.yaml config/controls_s
 snakemake --cores all --configfile config/controls.yaml config/controls_seeds.yaml config/robustness.yaml && \
     python docs/update.py robustness
 snakemake --cores all --configfile config/samplers.yaml && python docs/update.py samplers
+snakemake --cores all --configfile config/mnist_laptop.yaml config/mnist_seeds.yaml && python docs/update.py mnist && \
+    python docs/update.py claims
+snakemake --cores all --configfile config/mnist_laptop.yaml && python docs/update.py mnist_laptop
+snakemake --cores all --configfile config/guidance.yaml && python docs/update.py guidance
 """
 
 import json
@@ -26,6 +30,7 @@ TABLES = {
         "table_2d",
         "table_gap",
         "table_scale",
+        "table_laws",
         "table_digits",
         "table_digits_nn",
         "table_digits_quality",
@@ -34,6 +39,9 @@ TABLES = {
     "robustness": ["table_robust", "table_robust_k", "table_robust_digits", "table_robust_digits_k"],
     "budget": ["table_budget", "table_budget_digits"],
     "samplers": ["table_samplers"],
+    "mnist": ["table_questions_mnist", "table_mnist_controls", "table_margin"],
+    "mnist_laptop": ["table_mnist", "table_mnist_scales", "table_margin"],
+    "guidance": ["table_guidance", "table_guidance_digits", "table_guidance_questions"],
 }
 SHOWN = {
     "half_hour": ["fig_5"],
@@ -51,7 +59,11 @@ SHOWN = {
     "robustness": [],
     "budget": [],
     "samplers": [],
+    "mnist": ["fig_margin"],
+    "mnist_laptop": ["fig_6", "fig_s2", "fig_s3", "fig_s5", "fig_margin", "fig_boundary_mnist"],
+    "guidance": ["fig_guidance", "fig_boundary_rules"],
 }
+PAGES = {"mnist": "mnist.md", "mnist_laptop": "mnist.md", "guidance": "rules.md"}  # where tables are laid between marks
 
 
 def main(which: str) -> None:
@@ -69,7 +81,9 @@ def main(which: str) -> None:
     for name in SHOWN[which]:
         shutil.copy(RESULTS / "figures" / f"{name}.png", target)
     for name in TABLES[which]:
-        show(name, "results.md")
+        table = (RESULTS / "tables" / f"{name}.md").read_text(encoding="utf-8").strip()
+        mark = f"{which}/{name}" if which in PAGES else name
+        laid(TOP / "docs" / PAGES.get(which, "results.md"), mark, table)
 
 
 def claims() -> None:
@@ -89,13 +103,6 @@ def claims() -> None:
     ]
     path.write_text(json.dumps({"numbers": found}, indent=1) + "\n", encoding="utf-8")
     board()
-
-
-def show(name: str, page: str) -> None:
-    """Lay a table between its marks in a page of docs/, where it has any."""
-    path = TOP / "docs" / page
-    table = (RESULTS / "tables" / f"{name}.md").read_text(encoding="utf-8").strip()
-    laid(path, name, table)
 
 
 def laid(path: Path, name: str, text: str) -> None:

@@ -258,6 +258,26 @@ def test_what_is_not_built_here_is_said(tmp_path, capsys):
         assert said in refused(capsys, "inspect", path), name
 
 
+@pytest.mark.parametrize("layout", ["adm", "edm"])
+def test_a_file_without_a_tensor_or_with_another_shape_is_a_sentence(tmp_path, layout):
+    from guidance_study.networks.models.layouts import layout_of
+    from guidance_study.networks.models.weights import WeightsError
+
+    spec, side = (UNET, 8) if layout == "adm" else (SONG, 16)
+    state = build(spec, (3, side, side), 11).state_dict()
+    allowed = 0
+    for name in {*list(state)[:6], *list(state)[6::29], "enc.16x16_conv.weight"} & set(state):
+        others = [{k: v for k, v in state.items() if k != name}]
+        others += [state | {name: torch.zeros(shape)} for shape in ((), (3,), (0, 4), (5, 7, 3, 3))]
+        for other in others:
+            try:
+                layout_of(other)
+                allowed += 1
+            except WeightsError as error:
+                assert "\n" not in str(error)
+    assert allowed <= 2  # a file without its rows of classes is that of an unconditional network
+
+
 def test_an_import_that_is_stopped_leaves_nothing(tmp_path, capsys, monkeypatch):
     torch.save(build(UNET, (3, 8, 8), 0).state_dict(), tmp_path / "unet.pt")
     out = tmp_path / "out" / "unet.safetensors"

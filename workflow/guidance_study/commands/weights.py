@@ -30,8 +30,7 @@ def run(options: Namespace) -> int:
     where = f", under {' and '.join(below)}" if below else ""
     print(f"layout {name}: {numbers:,} numbers in {len(found.state)} tensors{where}")
     if found.classes:
-        print(f"classes: {found.classes}, none of them known to mean 'no class'" if name == "adm" else
-              f"classes: {found.classes}")  # fmt: skip
+        print(f"classes: {found.classes}")
     target = options.out or Path("data/weights") / f"{options.file.stem}.safetensors"
     digest = _written(found.state, target, name, options.file) if options.action == "import" else None
     for line in _lines(found, target, digest):

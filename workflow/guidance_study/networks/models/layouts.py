@@ -19,13 +19,18 @@ State = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class Found:
-    """What a file of weights is: the section of the configuration, its entry, classes, and what shapes do not tell."""
+    """What a file of weights is: the section of the configuration and its entry, and what shapes do not tell.
+
+    Of a denoiser also what it is built with: the shape of its samples, and its rows of classes.
+    """
 
     section: str
     entry: dict[str, Any]
     state: State
-    classes: int = 0
     untold: dict[str, Any] = field(default_factory=dict)
+    shape: tuple[int, ...] = ()
+    rows: int = 0
+    classes: int = 0
 
 
 @dataclass(frozen=True)
@@ -46,24 +51,34 @@ def layout_of(state: State, wanted: str | None = None) -> tuple[str, Found]:
     if not names:
         raise WeightsError(f"is of no known layout ({', '.join(LAYOUTS)}); it begins with {', '.join(list(state)[:3])}")
     name = wanted or names[0]
-    found = LAYOUTS[name].read(state)
-    if found.section == "networks":
-        _checked(name, found)
+    try:
+        found = LAYOUTS[name].read(state)
+        if found.section == "networks":
+            _checked(found)
+    except KeyError as error:
+        raise WeightsError(f"is of layout {name}, but lacks {error.args[0]}") from None
+    except WeightsError:
+        raise
+    except (
+        ValueError,
+        IndexError,
+        RuntimeError,
+        TypeError,
+        AttributeError,
+        ArithmeticError,
+    ) as error:  # of shapes that none have
+        said = (str(error).strip() or type(error).__name__).splitlines()[-1].strip()
+        raise WeightsError(f"is of a variant of layout {name} that is not built here: {said}") from None
     return name, found
 
 
-def _checked(name: str, found: Found) -> None:
-    """The network that the entry builds has exactly the file's names and shapes."""
+def _checked(found: Found) -> None:
+    """The network that the entry builds has exactly the file's names and shapes. Raises ValueError."""
     spec = seams.parse("networks", found.entry)
-    side = 64  # of what is built; no shape of a convolution depends on it, but a SongUNet's names do
-    if name == "edm":
-        side = max(_sides(found.state))
-    channels = found.state["out.2.weight" if name == "adm" else f"enc.{side}x{side}_conv.weight"]
     with torch.device("meta"):
-        shape = (channels.shape[0 if name == "adm" else 1], side, side)
-        network = spec.build(shape, found.classes + int(found.classes > 0 and name == "edm"))
+        network = spec.build(found.shape, found.rows)
     if said := mismatch(network.state_dict(), spec.adapted(found.state)):
-        raise WeightsError(f"is of a variant of layout {name} that is not built here: {said}")
+        raise ValueError(said)
 
 
 def _adm(state: State) -> Found:
@@ -95,8 +110,9 @@ def _adm(state: State) -> Found:
         "norm_groups": 32,
     }
     classes = state["label_emb.weight"].shape[0] if "label_emb.weight" in state else 0
-    return Found("networks", entry, state, classes, {"num_heads": 1, "num_head_channels": -1, "dropout": 0.0,
-                                                     "use_new_attention_order": False})  # fmt: skip
+    untold = {"num_heads": 1, "num_head_channels": -1, "use_new_attention_order": False, "dropout": 0.0}
+    side = 64  # any: convolutions know none
+    return Found("networks", entry, state, untold, (first.shape[1], side, side), classes, classes)
 
 
 def _sides(state: State) -> list[int]:
@@ -110,7 +126,8 @@ def _edm(state: State) -> Found:
     sides = _sides(state)
     if not sides:
         raise WeightsError("has no level of residual blocks")
-    base = state[f"enc.{sides[0]}x{sides[0]}_conv.weight"].shape[0]
+    largest = state[f"enc.{sides[0]}x{sides[0]}_conv.weight"]
+    base, shape = largest.shape[0], (largest.shape[1], sides[0], sides[0])
     first = {side: f"enc.{side}x{side}_block0" for side in sides}
     blocks = [name for name in state if re.match(rf"enc\.{sides[0]}x{sides[0]}_block\d+\.conv0\.weight", name)]
     augment = state.get("map_augment.weight")
@@ -123,7 +140,7 @@ def _edm(state: State) -> Found:
         "augment_dim": 0 if augment is None else augment.shape[1],
     }
     classes = state["map_label.weight"].shape[1] if "map_label.weight" in state else 0
-    return Found("networks", entry, state, classes, {"dropout": 0.13})
+    return Found("networks", entry, state, {"dropout": 0.13}, shape, classes + 1 if classes else 0, classes)
 
 
 def _vae(state: State) -> Found:
