@@ -43,8 +43,8 @@ def status(plan: Plan, targets: list[str], results: Path) -> Iterator[str]:
 def lacking(plan: Plan, targets: list[str], results: Path) -> Iterator[str]:
     """A line for each thing from outside that artefacts of the targets need and that is not there."""
     store = Store(results)
-    asked = (plan.missing(a) for a in plan.ancestors(targets) if not store.has(a))
-    yield from _lines(Counter(why for why in asked if why))
+    lacks = ((a, plan.missing(a)) for a in plan.ancestors(targets))
+    yield from _lines(Counter(why for a, why in lacks if why and not store.has(a)))
 
 
 def _lines(lacking: dict[str, int]) -> Iterator[str]:
