@@ -133,3 +133,46 @@ def test_an_independent_condition_is_any_class_and_needs_no_model_without():
     counts = torch.bincount(drawn.long(), minlength=3)
     assert (counts - n / 3).abs().max() < 5 * (n * 2 / 9) ** 0.5
     assert set(drawn.tolist()) == {0.0, 1.0, 2.0}
+
+
+def test_predictor_corrector_guidance_predicts_by_one_model_and_corrects_by_another():
+    from guidance_study.processes.samplers import Step
+
+    x, t = noise(6, 2, 3, seed=5), torch.full((6,), 300)
+    m = guided(rule("predictor_corrector"), model, 3.0, null=3)
+    conditional, free = model(x, t, LABEL), model(x, t, torch.full_like(LABEL, 3))
+    assert torch.equal(m(x, t, LABEL, Step(DDPM, 0, 10, 300, 200)), conditional)
+    corrects = m(x, t, LABEL, Step(DDPM, 0, 10, 300, 200, evaluation=1))
+    assert torch.allclose(corrects, free + 5 * (conditional - free), atol=1e-12)
+
+
+@pytest.mark.parametrize("corrections", [1, 3])
+def test_corrections_keep_a_gaussian(corrections):
+    """Langevin steps by a Gaussian's exact score, written out: of x after each DDIM step but the last."""
+    from itertools import pairwise
+
+    from guidance_study.support.randomness import Draws
+    from guided import exact_eps, sampler
+
+    start, eps = noise(6, 1), exact_eps()
+    spec = sampler("predictor_corrector", steps=5, corrections=corrections)
+    assert spec.evaluations() == 5 + 4 * corrections
+    found = spec.sample(DDPM, lambda x, t, label, step: eps(x, t, label), start, None, Draws(0, "test", 0, 6))
+    x, draws = start, Draws(0, "test", 0, 6)
+    for i, (t, following) in enumerate(pairwise(spec.times(DDPM))):
+        abar, after = DDPM.signal(t), DDPM.signal(following)
+        e = eps(x, torch.full((6,), t), None)
+        x = after**0.5 * (x - (1 - abar) ** 0.5 * e) / abar**0.5 + (1 - after) ** 0.5 * e
+        d = (1 - after) / (1 - abar) * (1 - abar / after)
+        for j in range(corrections if following >= 0 else 0):
+            score = -eps(x, torch.full((6,), following), None) / (1 - after) ** 0.5
+            x = x + d / 2 * score + d**0.5 * draws.normal(f"step{i}/{j}", (1,)).double()
+    assert torch.allclose(found, x, atol=1e-9)
+
+
+def test_a_rule_of_one_sampler_s_update_is_refused_with_another(parsed):
+    from guidance_study.config.loading import ConfigError
+
+    for kind, allowed in (("cfg_plus_plus", "ddim"), ("predictor_corrector", "predictor_corrector")):
+        with pytest.raises(ConfigError, match=f"sampler.kind.*dpm_solver.*allowed are {allowed}"):
+            parsed({"experiments": {"digits_cfg": {"guidance": {"kind": kind}}}})

@@ -22,7 +22,7 @@ def measured(**changes):
 
 def test_every_rule_and_sampler_meets_its_law():
     rows = measured()
-    assert len(rows) == 5 * (3 + 2 + 2)
+    assert len(rows) == 5 * (3 + 2 + 2 + 1)
     assert rows["met"].all(), rows[~rows["met"]]
     assert (rows["error"].abs() < 0.002).all()
     assert (rows.query("scale > 1")["full"] != rows.query("scale > 1")["law"]).all()
@@ -47,6 +47,9 @@ def test_the_laws_are_those_that_are_printed():
     assert [laws.law(free, "ancestral", s) for s in (1, 2, 3)] == pytest.approx([1, 7 / 12, 31 / 80])
     assert laws.law(between, "dpm_solver", 2) == pytest.approx((2 / 3) / (5 / 6))
     assert laws.law(between, "ancestral", 2) is None
+    assert laws.law(free, "predictor_corrector", 2) is None
+    assert laws.law(rule("predictor_corrector"), "ddim", 2) is None
+    assert laws.law(rule("predictor_corrector"), "predictor_corrector", 2) == pytest.approx(7 / 12)
     assert laws.law(rule("interval"), "ddim", 3) == pytest.approx(1 / 4)
 
 

@@ -144,12 +144,19 @@ def _guidance(at: str, experiment: Experiment, model: Model, study: "Study") -> 
     guidance = experiment.guidance
     scales = {*experiment.evaluation.scales, *(experiment.pool.scales if experiment.arms else [])}
     _takes(f"{at}.kind", guidance, experiment.model, study, scales)
+    _sampled(at.removesuffix("guidance") + "sampler.kind", guidance, experiment.sampler)
     for role, section in guidance.roles.items():
         here, name, declared = f"{at}.{role}", getattr(guidance, role), getattr(study, section)
         if name not in declared:
             known(here, name, [key for key, part in declared.items() if part.process == model.process])
         _same_dataset(here, name, declared, model)
         _noise_of(here, name, declared, model.process)
+
+
+def _sampled(at: str, guidance: Any, sampler: Any) -> None:
+    """Some rules are of one sampler's update."""
+    if guidance.samplers:
+        known(f"{at} (of guidance {guidance.kind})", sampler.kind, list(guidance.samplers))
 
 
 def _takes(at: str, guidance: Any, name: str, study: "Study", scales: Collection[float] = (0,)) -> None:
@@ -222,6 +229,7 @@ def _trajectories(at: str, trajectories: TrajectoryRuns, study: "Study") -> None
         known(f"{here}.eps", run.eps, [*denoisers, EXACT])
         if run.eps != EXACT:
             _takes(f"{here}.guidance.kind", run.guidance, trajectories.parts[run.eps], study)
+        _sampled(f"{here}.guidance: sampler.kind", run.guidance, trajectories.sampler)
         for key, section in run.guidance.roles.items():
             declared = [role for role, part in trajectories.parts.items() if part in getattr(study, section)]
             known(f"{here}.guidance.{key}", getattr(run.guidance, key), [*declared, EXACT])

@@ -76,6 +76,7 @@ class Guidance(Kind):
     title: ClassVar[str]  # in tables and figures: "... guidance"
     conditional: ClassVar[bool]  # whether it needs a conditional (class-dropped) base model or an unconditional one
     class_free: ClassVar[bool] = True  # whether a conditional base model must know "no class" too
+    samplers: ClassVar[tuple[str, ...]] = ()  # kinds of the samplers that it is for; none: any
     roles: ClassVar[Mapping[str, Literal["models", "classifiers"]]] = {}  # its keys that name further parts of a study
 
     def parts(self) -> dict[str, str]:

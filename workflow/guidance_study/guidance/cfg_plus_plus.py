@@ -10,14 +10,14 @@ from guidance_study.support.errors import StudyError
 class CFGPlusPlus(Guidance):
     """x_0 from the guided eps, the noise that is put back from the unconditional one; the scale is their lambda.
 
-    At 0 it is the unconditional model, and nowhere the conditional one. It is of DDIM's update: another sampler does
-    something else with the eps that stands for it.
+    At 0 it is the unconditional model, and nowhere the conditional one. It is of DDIM's update alone.
     """
 
     kind: Literal["cfg_plus_plus"]
     short: ClassVar[str] = "cfgpp"
     title: ClassVar[str] = "CFG++"
     conditional: ClassVar[bool] = True
+    samplers: ClassVar = ("ddim",)
 
     def start(self, batch: Batch) -> Guided:
         """Their Alg. 2: x' = a' x_0(e_u + s (e_c - e_u)) + b' e_u, as the one eps with which DDIM's update is that.

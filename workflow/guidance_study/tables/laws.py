@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from guidance_study.execution.job import Job
     from guidance_study.plan.plan import Plan
 
-RULES = ["classifier_free", "autoguidance", "interval"]  # whose law is known
-SAMPLERS = ["ddim", "dpm_solver", "ancestral"]  # of fixed steps; the last draws fresh noise
+RULES = ["classifier_free", "autoguidance", "interval", "predictor_corrector"]  # whose law is known
+SAMPLERS = ["ddim", "dpm_solver", "ancestral", "predictor_corrector"]  # of fixed steps; the last two draw fresh noise
 
 
 class LawsTable(Table):
@@ -33,9 +33,11 @@ class LawsTable(Table):
     guidance: list[AnyGuidance] = Field(
         min_length=1,
         description="classifier_free (Bradley & Nakkiran 2024), autoguidance by N(0, 2), whatever its guide is called,"
-        " and interval (our derivation)",
+        " and interval (our derivation), and predictor_corrector (Bradley & Nakkiran 2024)",
     )
-    samplers: list[AnySampler] = Field(min_length=1, description="ddim, dpm_solver and ancestral, of even steps")
+    samplers: list[AnySampler] = Field(
+        min_length=1, description="ddim, dpm_solver, ancestral and predictor_corrector, of even steps"
+    )
     scales: Scales = Field([1, 1.5, 2, 3, 5], description="guidance scales")
     tolerance: PositiveFloat = Field(0.002, description="relative error at which a law is met (our guess)")
 

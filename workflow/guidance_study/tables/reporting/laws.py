@@ -20,13 +20,14 @@ if TYPE_CHECKING:
 
 CONDITIONAL, UNCONDITIONAL = 1.0, 2.0  # variances
 NULL = 1  # the label that means no class
+FRESH = [("classifier_free", "ancestral"), ("predictor_corrector", "predictor_corrector")]  # of one law
 
 
 class Impulses:
     """In the place of draws: one sample a step, whose noise is 1 in that step and 0 in all others."""
 
     def __init__(self, steps: int):
-        self.n, self.asked = steps + 1, 0  # the first sample starts at 1, and gets no noise
+        self.n, self.asked = steps + 1, 0  # the first sample starts at 1, and gets no noise; one draw a step at most
 
     def normal(self, what: str, shape: tuple[int, ...]) -> torch.Tensor:
         """(N, *shape) float64."""
@@ -70,8 +71,10 @@ def law(rule: Guidance, sampler: str, scale: float) -> float | None:
 
     Of guidance between two noise levels, the ratio of the two flows between them; None: no law is known.
     """
-    if sampler == "ancestral":
-        return (2 - 2 ** (2 - 2 * scale)) / (2 * scale - 1) if rule.kind == "classifier_free" else None
+    if (rule.kind, sampler) in FRESH:
+        return (2 - 2 ** (2 - 2 * scale)) / (2 * scale - 1)
+    if "predictor_corrector" in (rule.kind, sampler) or sampler == "ancestral":
+        return None
     low, high = (getattr(rule, "low", None) or 0.0, getattr(rule, "high", None) or float("inf"))
     below, above = (1 / (1 + 1 / (1 + edge**2)) for edge in (low, high))  # (1 + sigma^2) / (2 + sigma^2)
     return float((below / above) ** (scale - 1))
@@ -120,7 +123,8 @@ def notes(table: "LawsTable") -> list[str]:
         f" errors in proportion to the step, without drawing a sample. Met: within {100 * table.tolerance:g} %.",
         "Theory of classifier-free guidance: Bradley & Nakkiran (2024), 2^(1 - s) without fresh noise and"
         " (2 - 2^(2 - 2s)) / (2s - 1) with it; neither is that of the powered distribution p(x)^(1 - s) p(x|c)^s,"
-        " 2 / (s + 1), which guidance is often taken to sample.",
+        " 2 / (s + 1), which guidance is often taken to sample. Predictor-corrector guidance is theirs too: the same"
+        " limit as classifier-free guidance with fresh noise.",
         "Autoguidance: away from N(0, 2) as the worse model. Interval: between two noise levels, as the flows between"
         " them are. With fresh noise no law of these two is known to us.",
     ]
