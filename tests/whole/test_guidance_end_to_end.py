@@ -34,7 +34,7 @@ def test_the_study_of_guidance_rules(project, tiny, snakemake):
     tables["table_guidance"]["experiments"] = plane
     tables["table_guidance_digits"]["experiments"] = [name for name in digits if name != "digits_plus"]
     tables["table_guidance_questions"]["contrasts"] = few(tables["table_guidance_questions"]["contrasts"])
-    figures["fig_guidance"] |= {"arm": "points_k20"}
+    figures["fig_guidance"]["panels"][0] |= {"arm": "points_k20"}
     for panel in figures["fig_guidance"]["panels"]:
         panel["rules"] = few(panel["rules"])
     for panel in figures["fig_boundary_rules"]["panels"]:
@@ -72,6 +72,7 @@ def test_mistakes_in_a_front_are_sentences(parsed):
     panel = {"title": "t", "x": "coverage", "y": "neighbour_mean", "rules": [{"of": "fractal_c_cfg", "label": "free"}]}
     for changes, said in (
         ({"x": "recall"}, "panels.0..x.*recall.*allowed are"),
+        ({"arm": "pixels_k1"}, "panels.0..arm.*pixels_k1.*allowed are points_k20_own"),
         ({"rules": [{"of": "nobody", "label": "x"}]}, "rules.0..of.*nobody.*allowed are"),
         ({"rules": panel["rules"] * 2}, "fractal_c_cfg.*twice"),
     ):

@@ -35,6 +35,7 @@ class Front(Spec):
     x: str = Field(description="a metric's column: of diversity, say")
     y: str = Field(description="a metric's column: of quality, say")
     rules: list[Rule] = Field(min_length=1, max_length=10, description="what is drawn")
+    arm: str | None = Field(None, description="arm whose ends are drawn too; null: none (our guess)")
 
 
 class FrontFigure(OverSeeds, Figure):
@@ -42,7 +43,6 @@ class FrontFigure(OverSeeds, Figure):
 
     kind: Literal["front"]
     panels: list[Front] = Field(min_length=1, max_length=4, description="from left to right")
-    arm: str | None = Field(None, description="arm whose ends are drawn too; null: none (our guess)")
     colours: list[Colour] = Field(
         ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#8C6D1F", "#7F3C8D", "#7A9A01"],
         min_length=10,
@@ -57,6 +57,8 @@ class FrontFigure(OverSeeds, Figure):
             for j, rule in enumerate(panel.rules):
                 known(f"{here}.rules[{j}].of", rule.of, study.experiments)
                 experiment = study.experiments[rule.of]
+                if panel.arm is not None:
+                    known(f"{here}.arm", panel.arm, [arm.name for arm in experiment.arms])
                 for key in ("x", "y"):
                     known(f"{here}.{key}", getattr(panel, key), metrics_of("points" if experiment.exact else "images"))
 
@@ -89,15 +91,17 @@ class FrontFigure(OverSeeds, Figure):
             axis.set_ylabel(_words(panel.y))
             axis.legend(fontsize=6.5, edgecolor="none", framealpha=0.9)
         seeds = rows["seed"].nunique()
-        about = "a point a scale, the largest one larger" + ("; open: after postprocessing" if self.arm else "")
+        about = "a point a scale, the largest one larger" + (
+            "; open: after postprocessing" if any(panel.arm for panel in self.panels) else ""
+        )
         style.heading(drawn, self.title, f"{about}; {seeds} training seed{'s' if seeds > 1 else ''}")
         return drawn
 
     def _line(self, axis, rows: "pd.DataFrame", panel: Front, label: str, colour: str) -> None:
         ways = {"before": {"label": label, "markerfacecolor": colour}}
-        if self.arm:
+        if panel.arm:
             ways["after"] = {"linestyle": ":", "markerfacecolor": "white"}
-            rows = rows[rows["arm"].isna() | (rows["arm"] == self.arm)]
+            rows = rows[rows["arm"].isna() | (rows["arm"] == panel.arm)]
         for state, look in ways.items():
             mine = rows[rows["state"] == state]
             x, y = (_by_scale(mine[mine["metric"] == column]) for column in (panel.x, panel.y))
