@@ -40,6 +40,8 @@ def test_a_planted_effect_is_the_answer_and_its_opposite_the_opposite(effect, an
     assert found["mean"] == pytest.approx(2 * effect, abs=0.15)
     assert found["low"] < found["mean"] < found["high"]
     assert found["answer"] == ("yes" if effect > 0 else "no: the opposite")
+    told = [float(one.split(": ")[1]) for one in found["by_seed"].split("; ")]
+    assert sum(told) / len(told) == pytest.approx(found["mean"], rel=1e-4)
 
 
 def test_a_null_is_undecided_and_says_what_could_have_been_seen():

@@ -122,6 +122,7 @@ def answered(rows: pd.DataFrame, contrasts: "list[Contrast]", family: int | None
                 "p_holm": holm if interval.n > 1 else None,
                 "decided": decided,
                 "answer": answer,
+                "by_seed": "; ".join(f"{seed}: {value:.6g}" for seed, value in one.numbers.items()),
             }
         )
     return pd.DataFrame(table)
