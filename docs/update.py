@@ -59,7 +59,7 @@ SHOWN = {
     "robustness": [],
     "budget": [],
     "samplers": [],
-    "mnist": ["fig_margin"],
+    "mnist": ["fig_margin", "fig_mnist_samples"],
     "mnist_laptop": ["fig_6", "fig_s2", "fig_s3", "fig_s5", "fig_margin", "fig_boundary_mnist"],
     "guidance": ["fig_guidance", "fig_boundary_rules"],
 }
