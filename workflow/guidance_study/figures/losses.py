@@ -23,7 +23,9 @@ class Trainings(Spec):
     """What is trained alike, so that losses compare."""
 
     title: Title = Field(description="above the panel")
-    models: list[Name] = Field([], max_length=10, description="names in `models`, those that are trained")
+    models: list[Name] = Field(
+        [], max_length=10, description="names in `models`; of one with weights from outside nothing is drawn"
+    )
     classifiers: list[Name] = Field([], max_length=10, description="names in `classifiers`")
 
     @model_validator(mode="after")
@@ -40,18 +42,17 @@ class LossesFigure(Figure):
     panels: list[Trainings] = Field(min_length=1, max_length=4, description="from left to right")
 
     def check(self, at: str, study: "Study") -> None:
-        """Its names exist, and have a training."""
-        trained = [name for name, model in study.models.items() if model.training]
+        """Its names exist."""
         for i, panel in enumerate(self.panels):
-            for key, there in (("models", trained), ("classifiers", list(study.classifiers))):
+            for key, there in (("models", study.models), ("classifiers", study.classifiers)):
                 distinct(f"{at}.panels[{i}].{key}", getattr(panel, key))
                 for j, name in enumerate(getattr(panel, key)):
                     known(f"{at}.panels[{i}].{key}[{j}]", name, there)
 
     def needs(self, plan: "Plan") -> tuple[dict, dict]:
         """The trainings of the first seed."""
-        seed = plan.study.seeds[0]
-        inputs = {f"models/{name}": plan.denoiser(name, seed) for panel in self.panels for name in panel.models}
+        seed, models = plan.study.seeds[0], [name for panel in self.panels for name in panel.models]
+        inputs = {f"models/{name}": plan.denoiser(name, seed) for name in models if plan.study.models[name].training}
         inputs |= {f"classifiers/{n}": plan.classifier(n, seed) for panel in self.panels for n in panel.classifiers}
         return inputs, {"seed": seed}
 
@@ -62,14 +63,16 @@ class LossesFigure(Figure):
 
         drawn, axes = style.figure(1, len(self.panels), 2.6 * len(self.panels), 2.6)
         for axis, panel in zip(axes[0], self.panels, strict=True):
-            named = [("models", n) for n in panel.models] + [("classifiers", n) for n in panel.classifiers]
-            for (section, name), colour in zip(named, 2 * style.CLASS_COLOURS, strict=False):
-                done, mean = smoothed(read_array(job.inputs[f"{section}/{name}"].path / "losses.npy"))
-                axis.plot(done, mean, color=colour, linewidth=0.9, label=name.replace("_", " "))
+            roles = [f"models/{name}" for name in panel.models] + [f"classifiers/{name}" for name in panel.classifiers]
+            for role, colour in zip(roles, 2 * style.CLASS_COLOURS, strict=False):
+                if role in job.inputs:
+                    done, mean = smoothed(read_array(job.inputs[role].path / "losses.npy"))
+                    axis.plot(done, mean, color=colour, linewidth=0.9, label=role.split("/")[1].replace("_", " "))
             axis.set_yscale("log")
             axis.set_title(panel.title)
             axis.set_xlabel("share of the training")
-            axis.legend(fontsize=6, frameon=False)
+            if axis.lines:
+                axis.legend(fontsize=6, frameon=False)
         axes[0][0].set_ylabel("training loss, running mean")
         style.heading(drawn, self.title, f"a mean over a {SHARE}th of the training; training seed {job.params['seed']}")
         return drawn
