@@ -61,7 +61,7 @@ class LossesFigure(Figure):
         from guidance_study.figures import style
         from guidance_study.support.reading import read_array
 
-        drawn, axes = style.figure(1, len(self.panels), 2.6 * len(self.panels), 2.6)
+        drawn, axes = style.figure(1, len(self.panels), 2.2 * len(self.panels), 3.2)
         for axis, panel in zip(axes[0], self.panels, strict=True):
             roles = [f"models/{name}" for name in panel.models] + [f"classifiers/{name}" for name in panel.classifiers]
             for role, colour in zip(roles, 2 * style.CLASS_COLOURS, strict=False):
@@ -72,7 +72,7 @@ class LossesFigure(Figure):
             axis.set_title(panel.title)
             axis.set_xlabel("share of the training")
             if axis.lines:
-                axis.legend(fontsize=6, frameon=False)
+                axis.legend(fontsize=6, frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.22))
         axes[0][0].set_ylabel("training loss, running mean")
         style.heading(drawn, self.title, f"a mean over a {SHARE}th of the training; training seed {job.params['seed']}")
         return drawn
