@@ -3,14 +3,12 @@
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-LAYOUTS = ("adm", "edm", "dinov2", "vae")  # adm: guided-diffusion's UNet, and torchcfm's
-
 
 def arguments(parser: ArgumentParser) -> None:
     """What may follow it on the command line."""
     parser.add_argument("action", choices=("inspect", "import"), help="look at a file, or write it as safetensors")
     parser.add_argument("file", type=Path, help="a checkpoint: .pt, .pth, .pkl or .safetensors")
-    parser.add_argument("--layout", choices=LAYOUTS, help="the layout that it must have (default: what it looks like)")
+    parser.add_argument("--layout", help="adm, edm, dinov2 or vae, which it must be (default: what it looks like)")
     parser.add_argument("--out", type=Path, help="the file to write (default: data/weights/<name>.safetensors)")
 
 

@@ -1,5 +1,6 @@
 """CIFAR-10 (Krizhevsky 2009), from its archive of Python pickles."""
 
+import io
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -61,7 +62,7 @@ def _batch(found: Members, name: str, archive: Path) -> "tuple[np.ndarray, np.nd
     if (content := found.read(FOLDER + name)) is None:
         raise DatasetError(broken)
     try:
-        batch = unpickled(content)
+        batch = unpickled(io.BytesIO(content))
         data, labels = batch["data"], np.array(batch["labels"])
         images = data.reshape(len(data), *CIFAR10.shape)
     except UnsafePickle as error:

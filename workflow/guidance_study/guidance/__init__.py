@@ -34,13 +34,21 @@ class Model:
 
     def both(self, x: "Tensor", t: "Tensor", label: "Tensor") -> "tuple[Tensor, Tensor]":
         """m(x, t, c) and m(x, t), both in one call. Raises ValueError for a model that sees no class."""
-        import torch
-
         if self.null is None:
             raise ValueError("a model that sees no class has no branches with and without one")
-        labels = torch.cat([label, torch.full_like(label, self.null)])
-        conditional, unconditional = self(torch.cat([x, x]), torch.cat([t, t]), labels).chunk(2)
-        return conditional, unconditional
+        return self.pair(x, t, label, label.new_full(label.shape, self.null))
+
+    def pair(self, x: "Tensor", t: "Tensor", label: "Tensor", other: "Tensor") -> "tuple[Tensor, Tensor]":
+        """m(x, t, label) and m(x, t, other), both in one call."""
+        import torch
+
+        mine, theirs = self(torch.cat([x, x]), torch.cat([t, t]), torch.cat([label, other])).chunk(2)
+        return mine, theirs
+
+    def mixed(self, x: "Tensor", t: "Tensor", label: "Tensor", scale: float) -> "Tensor":
+        """Eq. (8): m(x, t) + s (m(x, t, c) - m(x, t)). Raises ValueError for a model that sees no class."""
+        conditional, unconditional = self.both(x, t, label)
+        return unconditional + scale * (conditional - unconditional)
 
 
 def seen(models: Mapping[str, Model], sampler: Sampler, process: Process) -> dict[str, Model]:

@@ -23,7 +23,6 @@ class ClassifierFree(Guidance):
             return batch.model
 
         def guided(x, t, label, step):
-            conditional, unconditional = batch.model.both(x, t, label)
-            return unconditional + batch.scale * (conditional - unconditional)
+            return batch.model.mixed(x, t, label, batch.scale)
 
         return guided

@@ -21,12 +21,9 @@ class IndependentCondition(Guidance):
             return batch.model
 
         def guided(x, t, label, step):
-            import torch
-
             drawn = batch.draws.uniform(f"independent_condition/{step.index}/{step.evaluation}")
             other = (drawn * batch.classes).long().clamp_max(batch.classes - 1).to(label)
-            both = batch.model(torch.cat([x, x]), torch.cat([t, t]), torch.cat([label, other]))
-            mine, theirs = both.chunk(2)
+            mine, theirs = batch.model.pair(x, t, label, other)
             return theirs + batch.scale * (mine - theirs)
 
         return guided

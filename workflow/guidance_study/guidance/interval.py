@@ -40,7 +40,6 @@ class Interval(Guidance):
         def guided(x, t, label, step):
             if not self.holds(step.sigma):
                 return batch.model(x, t, label)
-            conditional, unconditional = batch.model.both(x, t, label)
-            return unconditional + batch.scale * (conditional - unconditional)
+            return batch.model.mixed(x, t, label, batch.scale)
 
         return guided

@@ -23,12 +23,10 @@ class PredictorCorrectorGuidance(Guidance):
         """Their Alg. 2."""
         if batch.scale == 1:
             return batch.model
-        power = 2 * batch.scale - 1
 
         def guided(x, t, label, step):
             if step.evaluation == 0:
                 return batch.model(x, t, label)
-            conditional, free = batch.model.both(x, t, label)
-            return free + power * (conditional - free)
+            return batch.model.mixed(x, t, label, 2 * batch.scale - 1)
 
         return guided

@@ -39,8 +39,6 @@ class WeightSchedule(Guidance):
             return batch.model
 
         def guided(x, t, label, step):
-            scale = 1 + self.factor(step) * (batch.scale - 1)
-            conditional, unconditional = batch.model.both(x, t, label)
-            return unconditional + scale * (conditional - unconditional)
+            return batch.model.mixed(x, t, label, 1 + self.factor(step) * (batch.scale - 1))
 
         return guided

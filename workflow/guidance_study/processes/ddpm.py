@@ -126,9 +126,8 @@ class DDPM(Process):
         """The same denoiser, the x_0 that it predicts clipped to [-1, 1]."""
 
         def clip(x, t, label):
-            signal, noise = self.sqrt_abar(t, x), self.sqrt_one_minus_abar(t, x)
-            x0 = ((x - noise * eps(x, t, label)) / signal).clamp(-1, 1)
-            return (x - signal * x0) / noise
+            x0 = self.data(eps(x, t, label), x, t).clamp(-1, 1)
+            return (x - self.sqrt_abar(t, x) * x0) / self.sqrt_one_minus_abar(t, x)
 
         return clip
 
@@ -142,7 +141,7 @@ class DDPM(Process):
 
     def data(self, m: "Tensor", x: "Tensor", t: "Tensor") -> "Tensor":
         """x_0 = (x - sqrt(1 - abar) eps) / sqrt(abar)."""
-        return x / self.sqrt_abar(t, x) + self.slope(x, t) * m
+        return (x - self.sqrt_one_minus_abar(t, x) * m) / self.sqrt_abar(t, x)
 
     def slope(self, x: "Tensor", t: "Tensor") -> "Tensor":
         """-sqrt((1 - abar) / abar)."""

@@ -1,8 +1,8 @@
 """The door for pickles of others: numbers, texts and numpy's arrays are built; no code of the file runs."""
 
-import io
 import pickle
-from typing import Any
+from collections.abc import Callable
+from typing import Any, BinaryIO
 
 from guidance_study.support.errors import StudyError
 
@@ -20,16 +20,25 @@ class UnsafePickle(StudyError):
 
 
 class _Unpickler(pickle.Unpickler):
+    def __init__(self, stream: BinaryIO, built: Callable[[str, str], Any]):
+        super().__init__(stream, encoding="latin1")
+        self.built = built
+
     def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in ALLOWED:
-            raise UnsafePickle(f"it asks for '{module}.{name}', and a data file has no need of code")
-        return super().find_class(module, name)
+        if (module, name) in ALLOWED:
+            return super().find_class(module, name)
+        if (found := self.built(module, name)) is None:
+            raise UnsafePickle(f"it asks for '{module}.{name}', and a file of data or weights has no need of code")
+        return found
 
 
-def unpickled(content: bytes) -> Any:
-    """The value of a pickle, texts of Python 2 as Latin-1. Raises UnsafePickle, or ValueError if it is no pickle."""
+def unpickled(stream: BinaryIO, built: Callable[[str, str], Any] = lambda module, name: None) -> Any:
+    """The value of a pickle, texts of Python 2 as Latin-1. Raises UnsafePickle, or ValueError if it is no pickle.
+
+    built: what is called in the place of a further (module, name); None: the pickle is refused.
+    """
     try:
-        return _Unpickler(io.BytesIO(content), encoding="latin1").load()
+        return _Unpickler(stream, built).load()
     except StudyError:
         raise
     except Exception as error:  # a broken pickle raises what it likes

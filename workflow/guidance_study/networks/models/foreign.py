@@ -5,7 +5,6 @@ release has them, of whose classes nothing but the tensors is kept.
 """
 
 import io
-import pickle
 import zipfile
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -17,6 +16,7 @@ import torch
 from torch import Tensor
 
 from guidance_study.networks.models.weights import WeightsError, listed, read_weights
+from guidance_study.sources.pickles import UnsafePickle, unpickled
 
 KEPT = ("ema", "ema_model", "model_ema", "ema_state_dict", "state_dict", "model", "net_model", "network", "teacher")
 WRAPPERS = ("module.", "_orig_mod.", "model.", "ema_model.", "net.", "backbone.")  # in front of every name
@@ -69,10 +69,10 @@ def _asked_for(path: Path) -> str:
 def _of_pickle(path: Path) -> Any:
     try:
         with path.open("rb") as stream:
-            return _Builder(stream).load()
-    except WeightsError as error:
-        raise WeightsError(f"'{path}' {error}") from None
-    except Exception as error:  # a broken pickle raises what it likes
+            return unpickled(stream, _built)
+    except UnsafePickle as error:
+        raise WeightsError(f"'{path}' cannot be taken: {error}") from None
+    except ValueError as error:
         raise WeightsError(f"'{path}' is no checkpoint: {_first_line(error)}") from None
 
 
@@ -111,13 +111,10 @@ BUILT: dict[tuple[str, str], Callable[..., Any]] = {  # what a pickle may name, 
 }
 
 
-class _Builder(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) in BUILT:
-            return BUILT[module, name]
-        if module.startswith("torch.nn.modules.") and "." not in name:
-            return _Module
-        raise WeightsError(f"asks for '{module}.{name}', and a file of weights has no need of code")
+def _built(module: str, name: str) -> Callable[..., Any] | None:
+    """What is called in the place of what a pickle names: modules of torch.nn are all alike here."""
+    inert = _Module if module.startswith("torch.nn.modules.") and "." not in name else None
+    return BUILT.get((module, name), inert)
 
 
 def _found(path: Path, value: Any, below: list[str]) -> tuple[dict[str, Tensor], list[str]]:

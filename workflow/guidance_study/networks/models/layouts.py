@@ -21,7 +21,7 @@ State = dict[str, Tensor]
 class Found:
     """What a file of weights is: the section of the configuration and its entry, and what shapes do not tell.
 
-    Of a denoiser also what it is built with: the shape of its samples, and its rows of classes.
+    Of a denoiser also what it is built with: the shape of its samples, and its classes.
     """
 
     section: str
@@ -29,7 +29,6 @@ class Found:
     state: State
     untold: dict[str, Any] = field(default_factory=dict)
     shape: tuple[int, ...] = ()
-    rows: int = 0
     classes: int = 0
 
 
@@ -44,6 +43,8 @@ class Layout:
 def layout_of(state: State, wanted: str | None = None) -> tuple[str, Found]:
     """The name of the layout and what the file is. Raises WeightsError: none, another than wanted, or not as built."""
     names = [name for name, layout in LAYOUTS.items() if all(key in state for key in layout.has)]
+    if wanted not in (None, *LAYOUTS):
+        raise WeightsError(f"cannot be of layout '{wanted}': known are {', '.join(LAYOUTS)}")
     if wanted is not None and wanted not in names:
         lacks = next(key for key in LAYOUTS[wanted].has if key not in state)
         other = f"; it looks like {names[0]}" if names else ""
@@ -76,7 +77,7 @@ def _checked(found: Found) -> None:
     """The network that the entry builds has exactly the file's names and shapes. Raises ValueError."""
     spec = seams.parse("networks", found.entry)
     with torch.device("meta"):
-        network = spec.build(found.shape, found.rows)
+        network = spec.build(found.shape, found.classes and found.classes + spec.null_row)
     if said := mismatch(network.state_dict(), spec.adapted(found.state)):
         raise ValueError(said)
 
@@ -112,7 +113,7 @@ def _adm(state: State) -> Found:
     classes = state["label_emb.weight"].shape[0] if "label_emb.weight" in state else 0
     untold = {"num_heads": 1, "num_head_channels": -1, "use_new_attention_order": False, "dropout": 0.0}
     side = 64  # any: convolutions know none
-    return Found("networks", entry, state, untold, (first.shape[1], side, side), classes, classes)
+    return Found("networks", entry, state, untold, (first.shape[1], side, side), classes)
 
 
 def _sides(state: State) -> list[int]:
@@ -140,7 +141,7 @@ def _edm(state: State) -> Found:
         "augment_dim": 0 if augment is None else augment.shape[1],
     }
     classes = state["map_label.weight"].shape[1] if "map_label.weight" in state else 0
-    return Found("networks", entry, state, {"dropout": 0.13}, shape, classes + 1 if classes else 0, classes)
+    return Found("networks", entry, state, {"dropout": 0.13}, shape, classes)
 
 
 def _vae(state: State) -> Found:

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from guidance_study.processes.samplers.ddim import DDIM
+from guidance_study.processes.samplers.ddim import DDIM, posterior_variance
 
 
 class Ancestral(DDIM):
@@ -11,5 +11,5 @@ class Ancestral(DDIM):
     kind: Literal["ancestral"]  # type: ignore[assignment]
 
     def variance(self, abar: float, before: float) -> float:
-        """That of q(x_before | x_t, x_0)."""
-        return (1 - before) / (1 - abar) * (1 - abar / before)
+        """DDPM's own."""
+        return posterior_variance(abar, before)

@@ -23,6 +23,14 @@ class DDIM(SteppedSampler):
         """Of the fresh noise in a step from abar to `before`, the next step's."""
         return 0.0
 
+    def moved(self, x: "Tensor", eps: "Tensor", abar: float, before: float, variance: float = 0.0) -> "Tensor":
+        """The step from abar to `before` that leaves so much variance to fresh noise (their Eq. 12)."""
+        x0 = (x - (1 - abar) ** 0.5 * eps) / abar**0.5
+        if self.clip_x0 == "after_guidance":
+            x0 = self.clipped(x0)
+            eps = (x - abar**0.5 * x0) / (1 - abar) ** 0.5
+        return before**0.5 * x0 + max(1 - before - variance, 0.0) ** 0.5 * eps
+
     def path(
         self, process: DDPM, model: Guided, x: "Tensor", label: "Tensor | None", draws: "Draws"
     ) -> "Iterator[tuple[int, Tensor]]":
@@ -34,12 +42,13 @@ class DDIM(SteppedSampler):
             predicted = model(
                 x, torch.full((len(x),), t, device=x.device), label, Step(process, i, self.steps, t, following)
             )
-            x0 = (x - (1 - abar) ** 0.5 * predicted) / abar**0.5
-            if self.clip_x0 == "after_guidance":
-                x0 = self.clipped(x0)
-                predicted = (x - abar**0.5 * x0) / (1 - abar) ** 0.5
             variance = self.variance(abar, before)
-            x = before**0.5 * x0 + max(1 - before - variance, 0.0) ** 0.5 * predicted
+            x = self.moved(x, predicted, abar, before, variance)
             if variance > 0:
                 x = x + variance**0.5 * draws.normal(f"step{i}", x.shape[1:]).to(x)
             yield following, x
+
+
+def posterior_variance(abar: float, before: float) -> float:
+    """That of q(x_before | x_t, x_0): the fresh noise of DDPM's own step (Ho et al. 2020, Eq. 7)."""
+    return (1 - before) / (1 - abar) * (1 - abar / before)

@@ -9,7 +9,7 @@ from pydantic import Field
 from guidance_study.config.base import Depth
 from guidance_study.processes.ddpm import DDPM
 from guidance_study.processes.samplers import Guided, Step
-from guidance_study.processes.samplers.steps import SteppedSampler
+from guidance_study.processes.samplers.ddim import DDIM, posterior_variance
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from guidance_study.support.randomness import Draws
 
 
-class PredictorCorrector(SteppedSampler):
+class PredictorCorrector(DDIM):
     """A DDIM step, then Langevin steps at the noise level reached, each of as much fresh noise as an ancestral step.
 
     The model is asked with `step.evaluation` 0 for the prediction, and 1, 2, ... for the corrections: a guidance rule
     may answer them differently. The last step, to the data, is not corrected.
     """
 
-    kind: Literal["predictor_corrector"]
+    kind: Literal["predictor_corrector"]  # type: ignore[assignment]
     corrections: Depth = Field(1, description="Langevin steps after each step (Bradley & Nakkiran's paper: 1 and more)")
 
     def evaluations(self) -> int:
@@ -42,21 +42,13 @@ class PredictorCorrector(SteppedSampler):
 
         for i, (t, following) in enumerate(pairwise(self.times(process))):
             abar, before = process.signal(t), process.signal(following)
-
-            def eps(x, time, evaluation, here=(i, t, following)):
-                index, t, following = here
-                step = Step(process, index, self.steps, t, following, evaluation)
-                return model(x, torch.full((len(x),), time, device=x.device), label, step)
-
-            predicted = eps(x, t, 0)
-            x0 = (x - (1 - abar) ** 0.5 * predicted) / abar**0.5
-            if self.clip_x0 == "after_guidance":
-                x0 = self.clipped(x0)
-                predicted = (x - abar**0.5 * x0) / (1 - abar) ** 0.5
-            x = before**0.5 * x0 + (1 - before) ** 0.5 * predicted
-            noise = (1 - before) / (1 - abar) * (1 - abar / before)
-            for correction in range(self.corrections if following >= 0 else 0):
-                score = -eps(x, following, correction + 1) / (1 - before) ** 0.5
-                fresh = draws.normal(f"step{i}/{correction}", x.shape[1:]).to(x)
-                x = x + noise / 2 * score + noise**0.5 * fresh
+            for evaluation in range(1 + (self.corrections if following >= 0 else 0)):
+                at = torch.full((len(x),), following if evaluation else t, device=x.device)
+                eps = model(x, at, label, Step(process, i, self.steps, t, following, evaluation))
+                if evaluation == 0:
+                    x = self.moved(x, eps, abar, before)
+                    continue
+                noise = posterior_variance(abar, before)
+                fresh = draws.normal(f"step{i}/{evaluation - 1}", x.shape[1:]).to(x)
+                x = x - noise / 2 / (1 - before) ** 0.5 * eps + noise**0.5 * fresh
             yield following, x
