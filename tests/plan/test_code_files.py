@@ -35,7 +35,7 @@ def test_two_branches_that_edit_a_unit_differently_do_not_collide_when_merged(pa
     path = package / "guidance" / "classifier_free.py"
     base, text, lines = Code(package), path.read_text(), []
     for old, new in (
-        ("unconditional + batch.scale", "unconditional + 1 * batch.scale"),
+        ("label, batch.scale", "label, 1 * batch.scale"),
         ("batch.scale == 1", "1 == batch.scale"),
     ):
         path.write_text(text)
@@ -45,7 +45,7 @@ def test_two_branches_that_edit_a_unit_differently_do_not_collide_when_merged(pa
         assert Code(package).revision(unit) == base.revision(unit)
         lines += record.read_text().splitlines()
     record.write_text("\n".join(lines) + "\n")
-    edit(path, "unconditional + batch.scale", "unconditional + 1 * batch.scale")
+    edit(path, "label, batch.scale", "label, 1 * batch.scale")
     merged = Code(package)
     assert merged.revision(unit) == merged.digest(unit) != base.revision(unit)
     assert len(merged.same) == 2

@@ -165,7 +165,7 @@ def test_two_versions_of_a_rule_stand_side_by_side(planned, package, parsed):
 def test_declared_the_same_it_keeps_its_revision_and_an_undone_edit_needs_no_word(planned, package, parsed):
     before, original = planned(parsed()), Code(package)
     path = package / "guidance" / "classifier_free.py"
-    edit(path, "unconditional + batch.scale", "unconditional + 1 * batch.scale")
+    edit(path, "label, batch.scale", "label, 1 * batch.scale")
     assert [a.address for a in planned(parsed())] != [a.address for a in before]
     code.record(Code(package), original, ["guidance/classifier_free"])
     assert [a.address for a in planned(parsed())] == [a.address for a in before]
