@@ -60,6 +60,12 @@ def write_vae(path: Path, old_names: bool = False) -> dict:
     return written(path, state)
 
 
+def adm_classifier(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """A `unet_encoder`'s state dict with guided-diffusion's name and shape of the last layer."""
+    last = {"out.2.c_proj.weight": state["head.weight"][:, :, None], "out.2.c_proj.bias": state["head.bias"]}
+    return {name: value for name, value in state.items() if not name.startswith("head.")} | last
+
+
 def written(path: Path, state: dict[str, Tensor]) -> dict:
     """Write a state dict as safetensors."""
     save_file(state, path)

@@ -8,6 +8,7 @@ from collections import OrderedDict
 
 import pytest
 import torch
+import weight_files
 import yaml
 from guidance_study.__main__ import main
 from guidance_study.config import seams
@@ -19,6 +20,12 @@ from torch import nn
 UNET = {"kind": "unet", "model_channels": 32, "num_res_blocks": 2, "channel_mult": [1, 2, 2],
         "attention_resolutions": [2], "norm_groups": 32}  # fmt: skip
 SONG = {"kind": "song_unet", "model_channels": 16, "channel_mult": [1, 2], "num_blocks": 2, "attn_resolutions": [8]}
+
+
+def classifier_state() -> dict:
+    """guided-diffusion's noisy classifier, by its names."""
+    spec = {**UNET, "kind": "unet_encoder", "resblock_updown": True}
+    return weight_files.adm_classifier(build(spec, (3, 8, 8), 10, True).state_dict())
 
 
 def inputs(network: nn.Module, shape: tuple[int, ...], rows: int) -> torch.Tensor:
@@ -211,14 +218,14 @@ def test_a_hostile_file_runs_nothing_and_is_refused_by_the_name_of_what_it_asks_
 
 
 def test_each_file_is_refused_by_every_other_layout(tmp_path, capsys):
-    import weight_files
-
     files = {"adm": tmp_path / "adm.pt", "edm": tmp_path / "edm.pt", "vae": tmp_path / "vae.safetensors"}
     torch.save(build(UNET, (3, 8, 8), 0).state_dict(), files["adm"])
     torch.save(build(SONG, (3, 16, 16), 0).state_dict(), files["edm"])
+    files["adm_classifier"] = tmp_path / "classifier.pt"
+    torch.save(classifier_state(), files["adm_classifier"])
     weight_files.write_vae(files["vae"])
     for layout, path in files.items():
-        for wanted in ("adm", "edm", "vae", "dinov2"):
+        for wanted in ("adm", "adm_classifier", "edm", "vae", "dinov2"):
             if wanted == layout:
                 assert main(["weights", "inspect", str(path), "--layout", wanted]) == 0
                 assert f"layout {layout}" in capsys.readouterr().out
@@ -230,7 +237,7 @@ def test_each_file_is_refused_by_every_other_layout(tmp_path, capsys):
 
 def test_what_is_not_built_here_is_said(tmp_path, capsys):
     state = build(UNET, (3, 8, 8), 0).state_dict()
-    last = {"out.2.weight": torch.zeros(6, 32, 3, 3), "out.2.bias": torch.zeros(6)}
+    last = {"out.2.weight": torch.zeros(5, 32, 3, 3), "out.2.bias": torch.zeros(5)}
     updown = {"output_blocks.2.1.in_layers.0.weight": torch.zeros(4)}
     less = {k: v for k, v in state.items() if k != "middle_block.1.qkv.bias"}
     (tmp_path / "text.pt").write_text("no checkpoint")
@@ -241,12 +248,12 @@ def test_what_is_not_built_here_is_said(tmp_path, capsys):
     torch.save(state, tmp_path / "cut.pt")
     (tmp_path / "cut.pt").write_bytes((tmp_path / "cut.pt").read_bytes()[:5000])
     for name, content, said in (
-        ("sigma", state | last, "learned variance"),
-        ("updown", state | updown, "resblock_updown"),
+        ("channels", state | last, "another shape has out.2.weight, out.2.bias"),
+        ("updown", state | updown, "is of a variant of layout adm that is not built here"),
         ("less", less, "it lacks middle_block.1.qkv.bias"),
         ("text", None, "is no checkpoint"),
         ("none", None, "holds no tensors by name"),
-        ("other", None, "is of no known layout (adm, edm, dinov2, vae)"),
+        ("other", None, "is of no known layout (adm, adm_classifier, edm, dinov2, vae)"),
         ("nan", None, "not finite: input_blocks.0.0.bias"),
         ("script", None, "TorchScript"),
         ("cut", None, "cut short or damaged"),
@@ -258,13 +265,13 @@ def test_what_is_not_built_here_is_said(tmp_path, capsys):
         assert said in refused(capsys, "inspect", path), name
 
 
-@pytest.mark.parametrize("layout", ["adm", "edm"])
+@pytest.mark.parametrize("layout", ["adm", "adm_classifier", "edm"])
 def test_a_file_without_a_tensor_or_with_another_shape_is_a_sentence(tmp_path, layout):
     from guidance_study.networks.models.layouts import layout_of
     from guidance_study.networks.models.weights import WeightsError
 
     spec, side = (UNET, 8) if layout == "adm" else (SONG, 16)
-    state = build(spec, (3, side, side), 11).state_dict()
+    state = classifier_state() if layout == "adm_classifier" else build(spec, (3, side, side), 11).state_dict()
     allowed = 0
     for name in {*list(state)[:6], *list(state)[6::29], "enc.16x16_conv.weight"} & set(state):
         others = [{k: v for k, v in state.items() if k != name}]

@@ -158,7 +158,7 @@ def test_fourier_features_are_fixed_saved_and_of_unit_modulus():
 
 
 def test_attention_is_an_explicit_softmax_over_interleaved_heads():
-    block, x = drawn(AttentionBlock(16, num_heads=2, num_head_channels=-1)), torch.randn(3, 16, 4, 2)
+    block, x = drawn(AttentionBlock(16, heads=2)), torch.randn(3, 16, 4, 2)
     qkv = block.qkv(block.norm(x).reshape(3, 16, 8))
     heads = []
     for head in range(2):

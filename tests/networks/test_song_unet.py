@@ -260,7 +260,7 @@ def test_what_does_not_fit_says_so():
 def test_a_pretrained_base_loads_with_the_releases_filters(tmp_path):
     """The stage that takes the authors' checkpoint as it is converted: their filters are in it, and are left out."""
     from guidance_study.config.weights import Weights
-    from guidance_study.stages.denoiser import loaded
+    from guidance_study.networks.models import outside
     from guidance_study.support.errors import StudyError
     from guidance_study.support.writing import sha256
     from safetensors.torch import save_file
@@ -272,9 +272,9 @@ def test_a_pretrained_base_loads_with_the_releases_filters(tmp_path):
     filters = {f"enc.4x4_down.{layer}.resample_filter": torch.full((1, 1, 2, 2), 0.25) for layer in ("conv0", "skip")}
     path = tmp_path / "edm.safetensors"
     save_file(state | filters, path)
-    found = loaded(spec, network, Weights(path=str(path), sha256=sha256(path)))
+    found = outside(spec, network, Weights(path=str(path), sha256=sha256(path)))
     assert found.keys() == state.keys()
     assert all(torch.equal(found[name], state[name]) for name in state)
     save_file(state | {name: value * 2 for name, value in filters.items()}, path)
     with pytest.raises(StudyError, match=r"edm\.safetensors' holds no weights of SongUNet"):
-        loaded(spec, network, Weights(path=str(path), sha256=sha256(path)))
+        outside(spec, network, Weights(path=str(path), sha256=sha256(path)))

@@ -119,7 +119,7 @@ def test_what_is_parsed_is_kept_by_content(package, monkeypatch):
     monkeypatch.setattr(code, "parsed", lambda content: parsed.append(content) or code.Source())
     assert digests(package) == before
     assert parsed == []
-    edit(package / "guidance" / "classifier.py", "scale * ", "scale + ")
+    edit(package / "guidance" / "classifier.py", "weight * noise", "weight + noise")
     digests(package)
     assert len(parsed) == 1
     assert json.loads(path.read_text()[64:])

@@ -12,12 +12,10 @@ import torch
 import weight_files
 from guidance_study.config import seams
 from guidance_study.config.weights import Weights
-from guidance_study.embeddings.pretrained import filled
-from guidance_study.networks.models import exported
+from guidance_study.networks.models import exported, filled, outside
 from guidance_study.networks.models.weights import WeightsError, read_weights
 from guidance_study.sources.archives import BrokenArchive
 from guidance_study.sources.rawfiles import PLACES, sha256_of_content
-from guidance_study.stages.denoiser import loaded
 from guidance_study.support.errors import StudyError
 from guidance_study.support.reading import read_array, read_json
 from guidance_study.support.writing import sha256
@@ -80,7 +78,7 @@ def embedding(kind: str, **entry):
 
 
 def network(spec: dict):
-    return lambda path: loaded(seams.parse("networks", spec), build(spec, SHAPE, ROWS), Weights(**weights_of(path)))
+    return lambda path: outside(seams.parse("networks", spec), build(spec, SHAPE, ROWS), Weights(**weights_of(path)))
 
 
 def mnist(path: Path, name: str):

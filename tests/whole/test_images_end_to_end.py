@@ -9,6 +9,7 @@ import pytest
 import weight_files
 from conftest import TOP, command_line, digests, merge, project, read
 from guidance_study.store.artefacts import Store
+from random_weights import build, drawn
 
 pytestmark = pytest.mark.slow
 
@@ -18,11 +19,41 @@ UNET = {"model_channels": 16, "num_res_blocks": 1, "channel_mult": [1, 2], "atte
 LOOSE = {"solver": {"rtol": 0.1, "atol": 0.1, "block": 16}}
 FEW = {"pool": {"n": 30}, "evaluation": {"repeats": 2, "n": 20, "manifold_k": 1, "scales": [2.5]}}
 FLOW = {"scales": [2.5], "spaces": ["inception"], "per_class": False}
-TARGETS = ["table_2", "table_2_quality", "table_s1", "table_mnist", "table_cost", "fig_6", "fig_s5", "fig_8"]
+TARGETS = [
+    "table_2",
+    "table_2_quality",
+    "table_s1",
+    "table_mnist",
+    "table_cost",
+    "fig_6",
+    "fig_s5",
+    "fig_8",
+    "table_adm",
+    "fig_8_adm",
+]
+ADM = {"model_channels": 32, "num_res_blocks": 1, "channel_mult": [1, 2], "attention_resolutions": [2],
+       "num_head_channels": 16}  # fmt: skip
+
+
+def adm(folder) -> dict:
+    """What is tiny of config/adm.yaml, and its two files of weights with guided-diffusion's names, drawn at random."""
+    overlay = merge(read(TOP / "config" / "adm.yaml"), {
+        "networks": {"adm_64": ADM}, "classifiers": {"adm_noisy": {"network": ADM}},
+        "experiments": {"adm": {"sampler": {"steps": 3}, "pool": {"n": 20}, "evaluation": {"n": 20, "manifold_k": 1}}},
+        "figures": {"fig_8_adm": {"n": 3, "k": 2}},
+    })  # fmt: skip
+    shape = (3, 16, 16)
+    unet = drawn(build(overlay["networks"]["adm_64"], shape, 2))
+    noisy = drawn(build(overlay["classifiers"]["adm_noisy"]["network"], shape, 2, True)).state_dict()
+    overlay["models"]["adm"]["weights"] = weight_files.written(folder / "unet.safetensors", unet.state_dict())
+    overlay["classifiers"]["adm_noisy"]["weights"] = weight_files.written(
+        folder / "noisy.safetensors", weight_files.adm_classifier(noisy)
+    )
+    return overlay
 
 
 def tiny_images(folder) -> dict:
-    """config/paper.yaml on small files, with small networks."""
+    """config/paper.yaml and config/adm.yaml on small files, with small networks."""
     weights = folder / "weights"
     weights.mkdir(parents=True)
     vit, vae = weight_files.write_vit(weights / "vit.safetensors"), weight_files.write_vae(weights / "vae.safetensors")
@@ -64,7 +95,7 @@ def tiny_images(folder) -> dict:
             "fig_s5": {"scale": 2.5, "per_class": 4},
         },
     }  # fmt: skip
-    config = merge(merge(read(TOP / "config.yaml"), read(TOP / "config" / "paper.yaml")), changes)
+    config = merge(merge(merge(read(TOP / "config.yaml"), read(TOP / "config" / "paper.yaml")), adm(weights)), changes)
     for name in ("fig_6", "fig_s5"):
         config["figures"][name]["arm"] = "pixel_k20"
     for name in ("mnist_cg", "mnist_cfg"):

@@ -8,7 +8,7 @@ def arguments(parser: ArgumentParser) -> None:
     """What may follow it on the command line."""
     parser.add_argument("action", choices=("inspect", "import"), help="look at a file, or write it as safetensors")
     parser.add_argument("file", type=Path, help="a checkpoint: .pt, .pth, .pkl or .safetensors")
-    parser.add_argument("--layout", help="adm, edm, dinov2 or vae, which it must be (default: what it looks like)")
+    parser.add_argument("--layout", help="which it must be, as `inspect` calls it (default: what it looks like)")
     parser.add_argument("--out", type=Path, help="the file to write (default: data/weights/<name>.safetensors)")
 
 
@@ -63,6 +63,8 @@ def _lines(found, target: Path, digest: str | None) -> list[str]:
     weights = {"path": str(target)} | ({"sha256": digest} if digest else {})
     if found.section == "embeddings":
         said = {"embeddings": {"mine": {**entry, "weights": weights}}}
+    elif found.section == "classifiers":
+        said = {"classifiers": {"mine": {"network": entry, "weights": weights}}}
     else:
         said = {"networks": {"mine": entry}, "models": {"mine": {"network": "mine", "weights": weights}}}
     notes = [f"# not told by shapes, so the authors' usual: {', '.join(found.untold)}"] if found.untold else []

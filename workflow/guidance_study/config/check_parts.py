@@ -71,12 +71,28 @@ def _models(study: "Study") -> None:
         known(f"{at}.network", model.network, study.networks)
         fits(f"{at}.network", model.network, study.networks[model.network], model.dataset, study)
         _augmented(at, model, study)
-        network = study.networks[model.network]
-        if model.weights is not None and getattr(network, "norm_groups", 0) is None:
+        network, process = study.networks[model.network], study.processes[model.process]
+        _groups(f"networks.{model.network}", f"model '{name}'", model, network)
+        if network.learned_variance and (model.training is not None or not process.discrete):
             raise ValueError(
-                f"configuration key 'networks.{model.network}.norm_groups' has the value None: model '{name}' has"
-                " weights from outside, which were trained with a number of groups; say it (guided-diffusion's: 32)"
+                f"configuration key '{at}.network' has the value '{model.network}': one that learned its variance is"
+                " for weights from outside and a process of kind 'ddpm'"
             )
+    for name, flow in study.postprocessors.items():
+        if flow.network in study.networks and study.networks[flow.network].learned_variance:
+            raise ValueError(
+                f"configuration key 'postprocessors.{name}.network' has the value '{flow.network}': a flow has no"
+                " variance to learn"
+            )
+
+
+def _groups(at: str, whose: str, part: Any, network: Any) -> None:
+    """Weights from outside were trained with a number of groups that no shape tells."""
+    if part.weights is not None and getattr(network, "norm_groups", 0) is None:
+        raise ValueError(
+            f"configuration key '{at}.norm_groups' has the value None: {whose} has weights from outside, which were"
+            " trained with a number of groups; say it (guided-diffusion's: 32)"
+        )
 
 
 def _classifiers(study: "Study") -> None:
@@ -85,6 +101,7 @@ def _classifiers(study: "Study") -> None:
         known(f"{at}.dataset", classifier.dataset, study.datasets)
         classes = study.datasets[classifier.dataset].parts().classes
         fits(f"{at}.network.kind", classifier.network.kind, classifier.network, classifier.dataset, study, classes)
+        _groups(f"{at}.network", f"classifier '{name}'", classifier, classifier.network)
         if classifier.part == "judge" and not min(study.datasets[classifier.dataset].parts().judge_counts):
             raise ValueError(
                 f"configuration key '{at}.part' has the value 'judge': a class of dataset '{classifier.dataset}' has no"

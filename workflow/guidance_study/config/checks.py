@@ -144,7 +144,13 @@ def _guidance(at: str, experiment: Experiment, model: Model, study: "Study") -> 
     guidance = experiment.guidance
     scales = {*experiment.evaluation.scales, *(experiment.pool.scales if experiment.arms else [])}
     _takes(f"{at}.kind", guidance, experiment.model, study, scales)
-    _sampled(at.removesuffix("guidance") + "sampler.kind", guidance, experiment.sampler)
+    there = at.removesuffix("guidance") + "sampler"
+    _sampled(f"{there}.kind", guidance, experiment.sampler)
+    if experiment.sampler.learned_variance and not study.networks[model.network].learned_variance:
+        raise ValueError(
+            f"configuration key '{there}' asks for a learned variance: the network of model '{experiment.model}',"
+            f" '{model.network}', has none (learn_sigma)"
+        )
     for role, section in guidance.roles.items():
         here, name, declared = f"{at}.{role}", getattr(guidance, role), getattr(study, section)
         if name not in declared:
@@ -206,6 +212,8 @@ def _trajectories(at: str, trajectories: TrajectoryRuns, study: "Study") -> None
             f"configuration key '{at}.n' has the value {trajectories.n}: at least {classes}, one of every class"
         )
     _sampler(f"{at}.sampler", trajectories.sampler, trajectories.process, study, "path")
+    if trajectories.sampler.learned_variance:
+        raise ValueError(f"configuration key '{at}.sampler' asks for a learned variance: exact models have none")
     for role, name in trajectories.parts.items():
         here = f"{at}.parts.{role}"
         not_exact(here, role)

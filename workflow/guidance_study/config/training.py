@@ -55,6 +55,12 @@ class Training(Spec):
         return self
 
 
+def one_source(what: str, training: Training | None, weights: Weights | None) -> None:
+    """ValueError unless a part is trained, or has weights from outside, and not both."""
+    if (training is None) == (weights is None):
+        raise ValueError(f"a {what} needs either 'training' or 'weights', and not both")
+
+
 class Model(Spec):
     """A base model: a denoiser of one dataset under one process."""
 
@@ -90,8 +96,7 @@ class Model(Spec):
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
-        if (self.training is None) == (self.weights is None):
-            raise ValueError("a model needs either 'training' or 'weights', and not both")
+        one_source("model", self.training, self.weights)
         return self
 
 
@@ -101,7 +106,8 @@ class Classifier(Spec):
     dataset: Name = Field(description="name in `datasets`")
     network: AnyClassifierNetwork = Field(description="its network, written out")
     process: Name | None = Field(None, description="name in `processes` whose noise it sees; null: clean images")
-    training: Training = Field(description="how it is trained")
+    training: Training | None = Field(None, description="how it is trained; null: it is not")
+    weights: Weights | None = Field(None, description="pretrained weights in place of training (guided-diffusion's)")
     part: Literal["train", "judge"] = Field(
         "train",
         description="the part of the dataset that it learns from: that of the models, or the one set apart for judges"
@@ -111,6 +117,11 @@ class Classifier(Spec):
         None,
         description="a seed of its own, for its weights and batches; null: the training seed (our guess)",
     )
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        one_source("classifier", self.training, self.weights)
+        return self
 
 
 class Postprocessor(Spec):

@@ -1,11 +1,10 @@
-"""What embeddings with a pretrained network share: weights that fit or one sentence, images as tensors."""
+"""What embeddings with a pretrained network share: weights usual for them, images as tensors."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
-    from torch import Tensor, nn
+    from torch import Tensor
 
 
 def completed(data: Any, usual: dict) -> Any:
@@ -14,16 +13,6 @@ def completed(data: Any, usual: dict) -> Any:
     if not isinstance(given, dict) or "path" in given:
         return data
     return data | {"weights": usual | given}
-
-
-def filled(network: "nn.Module", state: "dict[str, Tensor]", path: Path, name: str) -> "nn.Module":
-    """The network `name` with exactly the weights `state`, read from `path`, for inference. Raises WeightsError."""
-    from guidance_study.networks.models import frozen
-    from guidance_study.networks.models.weights import WeightsError, mismatch
-
-    if said := mismatch(network.state_dict(), state):
-        raise WeightsError(f"'{path}' holds no weights of {name}: {said}")
-    return frozen(network, state)
 
 
 def as_tensor(samples: "np.ndarray", resize: int | None = None) -> "Tensor":

@@ -75,7 +75,7 @@ class TimmFeatures(Embedding):
 
     def network(self) -> Any:
         """The network with its weights, frozen, its positional embeddings resampled to the grid of `resize`."""
-        from guidance_study.embeddings.pretrained import filled
+        from guidance_study.networks.models import filled
         from guidance_study.networks.models.weights import read_weights
 
         network = self._built()

@@ -39,7 +39,7 @@ class VAELatents(Embedding):
 
     def network(self) -> Any:
         """The encoder with its weights, frozen; its widths are read off the file."""
-        from guidance_study.embeddings.pretrained import filled
+        from guidance_study.networks.models import filled
         from guidance_study.networks.models.weights import read_weights
         from guidance_study.networks.modules.vae import PosteriorMean, encoder_state, sizes
 

@@ -53,7 +53,8 @@ class LossesFigure(Figure):
         """The trainings of the first seed."""
         seed, models = plan.study.seeds[0], [name for panel in self.panels for name in panel.models]
         inputs = {f"models/{name}": plan.denoiser(name, seed) for name in models if plan.study.models[name].training}
-        inputs |= {f"classifiers/{n}": plan.classifier(n, seed) for panel in self.panels for n in panel.classifiers}
+        judges = [name for panel in self.panels for name in panel.classifiers]
+        inputs |= {f"classifiers/{n}": plan.classifier(n, seed) for n in judges if plan.study.classifiers[n].training}
         return inputs, {"seed": seed}
 
     def draw(self, job: "Job") -> "Drawing":

@@ -24,6 +24,10 @@ class _Built(Kind):
     def check(self, shape: tuple[int, ...]) -> None:
         """Raise ValueError, which says what it needs instead, if it cannot take samples of this shape."""
 
+    def adapted(self, state: "dict[str, Tensor]") -> "dict[str, Tensor]":
+        """A public checkpoint's state dict with the names of `build`'s network. ValueError: it is of another one."""
+        return state
+
 
 class Network(_Built):
     """A denoiser or velocity network: an entry of `networks:`."""
@@ -33,6 +37,11 @@ class Network(_Built):
     @property
     def hears_augmentation(self) -> bool:
         """Whether forward takes a fourth argument, `augment`."""
+        return False
+
+    @property
+    def learned_variance(self) -> bool:
+        """Whether twice the channels come out, the second half the variance of a DDPM (Nichol & Dhariwal 2021)."""
         return False
 
     def null_rows(self, class_dropout: float) -> int:
@@ -45,16 +54,13 @@ class Network(_Built):
 
         rows: class-embedding rows, a row for "no class" included where training drops the class; 0: takes no class.
         Its `forward(x, time, label)` takes x (N, *shape) float32, time (N,) float32 in [0, 1000] (under EDM: c_noise)
-        and label (N,) int64 in [0, rows), None exactly when rows is 0, and returns (N, *shape).
+        and label (N,) int64 in [0, rows), None exactly when rows is 0, and returns (N, *shape), with twice
+        the channels where `learned_variance`.
         """
 
     @abstractmethod
     def operations(self, shape: tuple[int, ...]) -> float:
         """About how many floating-point operations a forward pass takes for one sample: two a multiplication."""
-
-    def adapted(self, state: "dict[str, Tensor]") -> "dict[str, Tensor]":
-        """A public checkpoint's state dict with the names of `build`'s network. ValueError: it is of another one."""
-        return state
 
 
 class ClassifierNetwork(_Built):

@@ -1,8 +1,9 @@
 """What everything begins with: datasets, base models, classifiers."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from guidance_study.config.training import Model
+from guidance_study.config.training import Classifier, Model
 from guidance_study.plan.recipes import Artefact
 
 if TYPE_CHECKING:
@@ -44,11 +45,21 @@ def denoiser(plan: "Plan", name: str, seed: int) -> Artefact:
         "seed": seed + REPLICA * model.replica if model.training else 0,
     }
     kind = "conditional" if model.conditional else "unconditional"
-    label = f"{network['kind']}-{kind}-" + (f"s{seed}" if model.training else "outside")
+    label = f"{network['kind']}-{kind}-" + _which(model, seed)
     inputs = {"dataset": plan.dataset(model.dataset, seed)} if model.training else {}
-    made = f"trained for {model.training.steps} steps, seed {seed}" if model.training else "weights from outside"
-    missing = model.weights.file.missing if model.weights else None
-    return plan.add(Artefact("denoiser", label, params, inputs, f"model {name}: {made}"), missing)
+    return plan.add(Artefact("denoiser", label, params, inputs, f"model {name}: {_made(model, seed)}"), _missing(model))
+
+
+def _which(part: Model | Classifier, seed: int) -> str:
+    return f"s{seed}" if part.training else "outside"
+
+
+def _made(part: Model | Classifier, seed: int) -> str:
+    return f"trained for {part.training.steps} steps, seed {seed}" if part.training else "weights from outside"
+
+
+def _missing(part: Model | Classifier) -> Callable[[], str | None] | None:
+    return part.weights.file.missing if part.weights else None
 
 
 def _rows(plan: "Plan", model: Model, classes: int) -> int:
@@ -59,20 +70,21 @@ def _rows(plan: "Plan", model: Model, classes: int) -> int:
 
 
 def classifier(plan: "Plan", name: str, seed: int) -> Artefact:
-    """A classifier: noisy for guidance, clean for features and evaluation."""
+    """A classifier: noisy for guidance, clean for features and evaluation; trained, or with weights from outside."""
     spec = plan.study.classifiers[name]
     data = plan.facts(spec.dataset)
-    inputs = {"dataset": plan.dataset(spec.dataset, seed)}
-    seed = seed if spec.seed is None else spec.seed
+    inputs = {"dataset": plan.dataset(spec.dataset, seed)} if spec.training else {}
+    seed = 0 if not spec.training else seed if spec.seed is None else spec.seed
     params = {
         "process": plan.plain("processes", spec.process) if spec.process else None,
         "part": spec.part,
         "network": spec.network.plain(),
         "shape": list(data.shape),
         "classes": data.classes,
-        "training": spec.training.plain(),
+        "training": spec.training.plain() if spec.training else None,
+        "weights": spec.weights.plain() if spec.weights else None,
         "seed": seed,
     }
-    label = f"{spec.network.kind}-{'noisy' if spec.process else 'clean'}-s{seed}"
-    about = f"classifier {name}: trained for {spec.training.steps} steps, seed {seed}"
-    return plan.add(Artefact("classifier", label, params, inputs, about))
+    label = f"{spec.network.kind}-{'noisy' if spec.process else 'clean'}-" + _which(spec, seed)
+    about = f"classifier {name}: {_made(spec, seed)}"
+    return plan.add(Artefact("classifier", label, params, inputs, about), _missing(spec))

@@ -118,5 +118,5 @@ class Plan:
         """Every file from outside that the configuration names, in use or not."""
         study = self.study
         files = [file for spec in study.datasets.values() for file in spec.files()]
-        holders = [*study.models.values(), *study.embeddings.values()]
+        holders = [*study.models.values(), *study.classifiers.values(), *study.embeddings.values()]
         return files + [holder.weights.file for holder in holders if getattr(holder, "weights", None) is not None]

@@ -18,15 +18,42 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 SMALLEST_ABAR = 1e-8  # below it, x_0 is noise divided by next to nothing
+LARGEST_BETA = 0.999  # of the cosine schedule (Nichol & Dhariwal 2021)
+
+
+class Eps:
+    """A network's output as eps(x, t, label): itself, or for prediction 'v' (Salimans & Ho 2022),
+    eps = sqrt(abar_t) v + sqrt(1 - abar_t) x_t.
+
+    variance: of a network that learned one (Nichol & Dhariwal 2021), what it last said of it, (N, *shape), -1 for the
+    least and 1 for the most; else None.
+    """
+
+    def __init__(self, process: "DDPM", network: Callable[..., "Tensor"]):
+        self.process, self.network = process, network
+        self.variance: Tensor | None = None
+
+    def __call__(self, x: "Tensor", t: "Tensor", label: "Tensor | None") -> "Tensor":
+        out, width = self.network(x, self.process.time(t), label), x.shape[1]
+        if out.shape[1] > width:
+            out, self.variance = out[:, :width], out[:, width:]
+        if self.process.prediction == "eps":
+            return out
+        return self.process.sqrt_abar(t, x) * out + self.process.sqrt_one_minus_abar(t, x) * x
 
 
 class DDPM(Process):
-    """Denoising diffusion (paper, Eqs. 1-3) with linear betas."""
+    """Denoising diffusion (paper, Eqs. 1-3)."""
 
     renamed: ClassVar = {"steps": "timesteps"}
 
     kind: Literal["ddpm"]
     timesteps: Steps = Field(1000, description="diffusion steps T (our guess: DDPM's own)")
+    betas: Literal["linear", "cosine"] = Field(
+        "linear",
+        description="from beta_start to beta_end in equal steps, or such that abar falls as a squared cosine (Nichol &"
+        " Dhariwal 2021), which uses neither (our guess: DDPM's own)",
+    )
     beta_start: float = Field(1e-4, gt=0, lt=1, description="first beta (our guess: DDPM's own)")
     beta_end: float = Field(0.02, gt=0, lt=1, description="last beta (our guess: DDPM's own)")
     prediction: Literal["eps", "v"] = Field(
@@ -42,7 +69,9 @@ class DDPM(Process):
     discrete: ClassVar[bool] = True
 
     def check(self, at: str) -> None:
-        """Betas rise, and some signal is left at the end."""
+        """Linear betas rise, and some signal is left at the end."""
+        if self.betas == "cosine":
+            return
         if self.beta_end <= self.beta_start:
             raise ValueError(
                 f"configuration key '{at}.beta_end' has the value {self.beta_end}: it must be above beta_start,"
@@ -62,7 +91,12 @@ class DDPM(Process):
         """abar_t of q(x_t | x_0) = N(sqrt(abar_t) x_0, (1 - abar_t) I), (T,) float64."""
         import torch
 
-        betas = torch.linspace(self.beta_start, self.beta_end, self.timesteps, dtype=torch.float64)
+        if self.betas == "linear":
+            betas = torch.linspace(self.beta_start, self.beta_end, self.timesteps, dtype=torch.float64)
+        else:
+            edges = torch.arange(self.timesteps + 1, dtype=torch.float64) / self.timesteps
+            falling = torch.cos((edges + 0.008) / 1.008 * torch.pi / 2) ** 2
+            betas = (1 - falling[1:] / falling[:-1]).clamp(max=LARGEST_BETA)
         return torch.cumprod(1 - betas, 0)
 
     def signal(self, t: float) -> float:
@@ -111,16 +145,8 @@ class DDPM(Process):
         return self.sqrt_abar(t, x0) * x0 + self.sqrt_one_minus_abar(t, x0) * noise
 
     def denoiser(self, network: Callable[..., "Tensor"]) -> Denoiser:
-        """A network's output as eps: itself, or for prediction 'v' (Salimans & Ho 2022),
-        eps = sqrt(abar_t) v + sqrt(1 - abar_t) x_t."""
-        if self.prediction == "eps":
-            return lambda x, t, label: network(x, self.time(t), label)
-
-        def eps(x, t, label):
-            v = network(x, self.time(t), label)
-            return self.sqrt_abar(t, x) * v + self.sqrt_one_minus_abar(t, x) * x
-
-        return eps
+        """A network's output as eps."""
+        return Eps(self, network)
 
     def clipped(self, eps: Denoiser) -> Denoiser:
         """The same denoiser, the x_0 that it predicts clipped to [-1, 1]."""

@@ -62,6 +62,8 @@ class RawFile:
     @property
     def at(self) -> Path:
         """Where it lies, or should lie."""
+        if self.unpacked is None:
+            return self.path
         plain = self.path.with_name(self.name)
         return plain if not self.path.exists() and plain.exists() else self.path
 

@@ -6,12 +6,8 @@ from torch import Tensor, nn
 
 from guidance_study.config import seams
 from guidance_study.config.weights import Weights
-from guidance_study.embeddings.pretrained import filled
 from guidance_study.execution.job import Job
-from guidance_study.networks import Network
-from guidance_study.networks.models import placed, save_weights, set_up
-from guidance_study.networks.models.weights import read_weights
-from guidance_study.support.errors import StudyError
+from guidance_study.networks.models import outside, placed, save_weights, set_up
 from guidance_study.support.randomness import generator, torch_seed
 from guidance_study.support.reading import read_array
 from guidance_study.training import augment
@@ -29,22 +25,12 @@ def make(job: Job) -> None:
     with torch_seed(params["seed"], PURPOSE + "/weights"):
         network = spec.build(tuple(params["shape"]), params["class_rows"])
     if params["weights"] is not None:
-        state, losses = loaded(spec, network, Weights(**params["weights"])), torch.zeros(0)
+        state, losses = outside(spec, network, Weights(**params["weights"])), torch.zeros(0)
     else:
         state, losses = train(job, placed(network))
     save_weights(state, job, "denoiser")
     np.save(job.out / "losses.npy", losses.numpy())
     job.facts["parameters"] = sum(p.numel() for p in network.parameters())
-
-
-def loaded(spec: Network, network: nn.Module, weights: Weights) -> dict[str, Tensor]:
-    """A state dict for the network from a safetensors file from outside. Raises StudyError if it is for another one."""
-    path = weights.file.verified()
-    try:
-        state = spec.adapted(read_weights(path))
-    except ValueError as error:
-        raise StudyError(f"'{path}' holds no weights of {type(network).__name__}: {error}") from None
-    return filled(network, state, path, type(network).__name__).state_dict()
 
 
 def train(job: Job, network: nn.Module) -> tuple[dict[str, Tensor], Tensor]:

@@ -23,12 +23,17 @@ from guidance_study.support.randomness import Draws
 class Counted:
     """A guided model m(x, t, label, step) that counts its evaluations; one of both branches of Eq. (8) is one."""
 
-    def __init__(self, model: Guided):
-        self.model, self.nfe = model, 0
+    def __init__(self, model: Guided, base: Model):
+        self.model, self.base, self.nfe, self.n = model, base, 0, 0
 
     def __call__(self, x: Tensor, t: Tensor, label: Tensor | None, step: Step) -> Tensor:
-        self.nfe += 1
+        self.nfe, self.n = self.nfe + 1, len(x)
         return self.model(x, t, label, step)
+
+    @property
+    def learned_variance(self) -> Tensor:
+        """What the base model's network last said of the variance; of both branches, that with the class, the first."""
+        return self.base.denoiser.variance[: self.n]  # type: ignore[attr-defined]  # a DDPM's, of a learned variance
 
 
 def load_denoiser(source: Input) -> tuple[Model, Process]:
@@ -87,7 +92,7 @@ class Generator:
         models = seen(self.models, self.sampler, self.process)
         batch = Batch(scale, self.process, models, draws, self.classes, self.classifiers)
         with torch.no_grad():
-            model = Counted(self.guidance.start(batch))
+            model = Counted(self.guidance.start(batch), self.models[BASE])
             start = draws.normal("x_T", self.shape).to(device)
             return self.sampler.sample(self.process, model, start, label, draws), model.nfe
 

@@ -11,9 +11,11 @@ from torch import Tensor, nn
 
 from guidance_study.config import seams
 from guidance_study.config.stages import STAGES
+from guidance_study.config.weights import Weights
 from guidance_study.execution import devices
 from guidance_study.execution.job import Input, Job
-from guidance_study.networks.models.weights import read_about, read_weights
+from guidance_study.networks import ClassifierNetwork, Network
+from guidance_study.networks.models.weights import WeightsError, mismatch, read_about, read_weights
 from guidance_study.support.errors import StudyError
 from guidance_study.support.settings import SETTINGS, read_setting, setting
 from guidance_study.support.text import canonical
@@ -79,6 +81,23 @@ def frozen(network: nn.Module, state: dict[str, Tensor]) -> nn.Module:
     """The network with these weights, on the device of the run, for inference."""
     network.load_state_dict(state)
     return placed(network).eval().requires_grad_(False)
+
+
+def filled(network: nn.Module, state: dict[str, Tensor], path: Path, name: str) -> nn.Module:
+    """The network `name` with exactly the weights `state`, read from `path`, for inference. Raises WeightsError."""
+    if said := mismatch(network.state_dict(), state):
+        raise WeightsError(f"'{path}' holds no weights of {name}: {said}")
+    return frozen(network, state)
+
+
+def outside(spec: Network | ClassifierNetwork, network: nn.Module, weights: Weights) -> dict[str, Tensor]:
+    """The state dict of a kind's network from a safetensors file from outside. StudyError: it is for another one."""
+    path, name = weights.file.verified(), type(network).__name__
+    try:
+        state = spec.adapted(read_weights(path))
+    except ValueError as error:
+        raise StudyError(f"'{path}' holds no weights of {name}: {error}") from None
+    return filled(network, state, path, name).state_dict()
 
 
 def load_classifier(source: Input) -> nn.Module:

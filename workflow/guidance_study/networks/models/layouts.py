@@ -3,6 +3,7 @@
 Shapes tell widths, levels and classes. What they do not tell is listed with the value that the layout's authors use.
 """
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ State = dict[str, Tensor]
 class Found:
     """What a file of weights is: the section of the configuration and its entry, and what shapes do not tell.
 
-    Of a denoiser also what it is built with: the shape of its samples, and its classes.
+    Of a denoiser or a classifier also what it is built with: the shape of its samples, and its classes.
     """
 
     section: str
@@ -54,7 +55,7 @@ def layout_of(state: State, wanted: str | None = None) -> tuple[str, Found]:
     name = wanted or names[0]
     try:
         found = LAYOUTS[name].read(state)
-        if found.section == "networks":
+        if found.section in ("networks", "classifiers"):
             _checked(found)
     except KeyError as error:
         raise WeightsError(f"is of layout {name}, but lacks {error.args[0]}") from None
@@ -76,8 +77,11 @@ def layout_of(state: State, wanted: str | None = None) -> tuple[str, Found]:
 def _checked(found: Found) -> None:
     """The network that the entry builds has exactly the file's names and shapes. Raises ValueError."""
     spec = seams.parse("networks", found.entry)
+    more = (
+        (found.classes, True) if found.section == "classifiers" else (found.classes and found.classes + spec.null_row,)
+    )
     with torch.device("meta"):
-        network = spec.build(found.shape, found.classes and found.classes + spec.null_row)
+        network = spec.build(found.shape, *more)
     if said := mismatch(network.state_dict(), spec.adapted(found.state)):
         raise ValueError(said)
 
@@ -85,14 +89,33 @@ def _checked(found: Found) -> None:
 def _adm(state: State) -> Found:
     """guided-diffusion's UNet, which torchcfm and improved-diffusion's models share."""
     first, last = state["input_blocks.0.0.weight"], state["out.2.weight"]
-    if last.shape[0] == 2 * first.shape[1]:
-        raise WeightsError("has a learned variance (learn_sigma), which is not built here")
-    if any(re.match(r"output_blocks\.\d+\.[12]\.in_layers", name) for name in state):
-        raise WeightsError("changes sizes in residual blocks (resblock_updown), which is not built here")
+    entry = {"kind": "unet", **_way_down(state), "learn_sigma": last.shape[0] == 2 * first.shape[1]}
+    classes = state["label_emb.weight"].shape[0] if "label_emb.weight" in state else 0
+    side = 64  # any: convolutions know none
+    return Found("networks", entry, state, ADM_UNTOLD, (first.shape[1], side, side), classes)
+
+
+def _adm_classifier(state: State) -> Found:
+    """guided-diffusion's classifier of noisy images, with its pool "attention"."""
+    down, positions = _way_down(state), state["out.2.positional_embedding"].shape[1] - 1
+    side = math.isqrt(positions) * 2 ** (len(down["channel_mult"]) - 1)
+    shape = (state["input_blocks.0.0.weight"].shape[1], side, side)
+    entry = {"kind": "unet_encoder", **down}
+    return Found("classifiers", entry, state, ADM_UNTOLD, shape, state["out.2.c_proj.weight"].shape[0])
+
+
+ADM_UNTOLD = {"num_heads": 1, "num_head_channels": -1, "use_new_attention_order": False, "dropout": 0.0}
+
+
+def _way_down(state: State) -> dict[str, Any]:
+    """What the first half of an ADM says of it; its classifier has no other."""
     base, levels, attends, level = state["time_embed.0.weight"].shape[1], [[]], [], 0  # type: ignore[var-annotated]
-    for block in range(1, 1 + max(int(n.split(".")[1]) for n in state if n.startswith("input_blocks."))):
+    blocks = 1 + max(int(name.split(".")[1]) for name in state if name.startswith("input_blocks."))
+    convolved = any(re.match(r"input_blocks\.\d+\.0\.op\.", name) for name in state)
+    halving = [] if convolved else _halving(state, blocks)
+    for block in range(1, blocks):
         at = f"input_blocks.{block}."
-        if f"{at}0.op.weight" in state:
+        if f"{at}0.op.weight" in state or block in halving:
             level += 1
             levels.append([])
             continue
@@ -101,19 +124,41 @@ def _adm(state: State) -> Found:
     if len({len(blocks) for blocks in levels}) > 1 or any(len(set(blocks)) > 1 for blocks in levels):
         raise WeightsError("has another number of blocks, or other widths, from level to level")
     embeds = state["input_blocks.1.0.emb_layers.1.weight"].shape[0]
-    entry = {
-        "kind": "unet",
+    return {
         "model_channels": base,
         "num_res_blocks": len(levels[0]),
         "channel_mult": [blocks[0] // base for blocks in levels],
         "attention_resolutions": sorted(set(attends)),
         "use_scale_shift_norm": embeds == 2 * levels[0][0],
+        "resblock_updown": bool(halving),
         "norm_groups": 32,
     }
-    classes = state["label_emb.weight"].shape[0] if "label_emb.weight" in state else 0
-    untold = {"num_heads": 1, "num_head_channels": -1, "use_new_attention_order": False, "dropout": 0.0}
-    side = 64  # any: convolutions know none
-    return Found("networks", entry, state, untold, (first.shape[1], side, side), classes)
+
+
+def _halving(state: State, blocks: int) -> list[int]:
+    """Which of so many blocks are residual ones that halve: the last of each level but the smallest."""
+    doubling = [int(found[1]) for name in state if (found := re.match(r"output_blocks\.(\d+)\.[12]\.in_layers", name))]
+    if doubling:
+        return list(range(min(doubling) + 1, blocks, min(doubling) + 1))
+    if "output_blocks.0.0.in_layers.0.weight" in state:
+        return []
+    periods = [p for p in range(2, blocks + 1) if blocks % p == 0 and _levels_of(p, state, blocks)]
+    if len(periods) != 1:
+        raise WeightsError("has levels that neither widths nor attention tell apart")
+    return list(range(periods[0], blocks, periods[0]))
+
+
+def _levels_of(period: int, state: State, blocks: int) -> bool:
+    """Whether levels may begin after every so many blocks: widths change there alone, and attention is alike in it."""
+    wider = {block for block in range(1, blocks) if f"input_blocks.{block}.0.skip_connection.weight" in state}
+    attends = {block for block in range(1, blocks) if f"input_blocks.{block}.1.qkv.weight" in state}
+    levels = [set(range(start + 1, start + period)) for start in range(0, blocks, period)]
+    starts = {start + 1 for start in range(period, blocks, period)}
+    return (
+        wider <= starts
+        and attends <= set().union(*levels)
+        and all(level & attends in (set(), level) for level in levels)
+    )
 
 
 def _sides(state: State) -> list[int]:
@@ -168,6 +213,9 @@ def _dinov2(state: State) -> Found:
 
 LAYOUTS = {
     "adm": Layout(("time_embed.0.weight", "input_blocks.0.0.weight", "out.2.weight"), _adm),
+    "adm_classifier": Layout(
+        ("time_embed.0.weight", "out.2.positional_embedding", "out.2.c_proj.weight"), _adm_classifier
+    ),
     "edm": Layout(("map_layer0.weight", "map_layer1.weight"), _edm),
     "dinov2": Layout(("cls_token", "patch_embed.proj.weight", "blocks.0.ls1.gamma"), _dinov2),
     "vae": Layout(("encoder.conv_in.weight", "quant_conv.weight"), _vae),

@@ -6,7 +6,9 @@ those of the many works that build on it, load by name.
 
 from __future__ import annotations
 
-from typing import TypeVar
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import torch
 from guidance_study.networks.modules.embedding import check_label, timestep_embedding
@@ -36,6 +38,16 @@ def zeroed(module: Module) -> Module:
     return module
 
 
+def doubled(x: Tensor) -> Tensor:
+    """Twice the height and width, by nearest neighbour."""
+    return F.interpolate(x, scale_factor=2, mode="nearest")
+
+
+def halved(x: Tensor) -> Tensor:
+    """Half the height and width, the means of 2 x 2 pixels."""
+    return F.avg_pool2d(x, 2)
+
+
 class Upsample(nn.Module):
     """Twice the height and width by nearest neighbour, then a 3 x 3 convolution."""
 
@@ -44,7 +56,7 @@ class Upsample(nn.Module):
         self.conv = Conv3x3(channels, channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.conv(F.interpolate(x, scale_factor=2, mode="nearest"))
+        return self.conv(doubled(x))
 
 
 class Downsample(nn.Module):
@@ -62,28 +74,33 @@ class ResBlock(nn.Module):
     """x (N, channels, H, W), embedding (N, embedding) -> (N, out_channels, H, W).
 
     h = conv(silu(norm(x))); the embedding shifts h, or with scale_shift scales and shifts norm(h);
-    returns skip(x) + conv(dropout(silu(norm(h)))), the last convolution zero at the start.
+    returns skip(x) + conv(dropout(silu(norm(h)))), the last convolution zero at the start. `resized`, where given,
+    halves or doubles x and what its first convolution sees.
     """
 
     def __init__(
-        self, channels: int, out_channels: int, embedding: int, dropout: float, scale_shift: bool, groups: int | None
+        self, channels: int, out_channels: int, parts: Parts, resized: Callable[[Tensor], Tensor] | None = None
     ):
         super().__init__()
-        self.scale_shift = scale_shift
-        self.in_layers = nn.Sequential(norm(channels, groups), nn.SiLU(), Conv3x3(channels, out_channels))
-        width = 2 * out_channels if scale_shift else out_channels
-        self.emb_layers = nn.Sequential(nn.SiLU(), nn.Linear(embedding, width))
+        self.scale_shift, self.resized = parts.use_scale_shift_norm, resized
+        self.in_layers = nn.Sequential(norm(channels, parts.norm_groups), nn.SiLU(), Conv3x3(channels, out_channels))
+        width = 2 * out_channels if parts.use_scale_shift_norm else out_channels
+        self.emb_layers = nn.Sequential(nn.SiLU(), nn.Linear(parts.embedding, width))
         self.out_layers = nn.Sequential(
-            norm(out_channels, groups),
+            norm(out_channels, parts.norm_groups),
             nn.SiLU(),
-            nn.Dropout(dropout),
+            nn.Dropout(parts.dropout),
             zeroed(Conv3x3(out_channels, out_channels)),
         )
         same = channels == out_channels
         self.skip_connection = nn.Identity() if same else nn.Conv2d(channels, out_channels, 1)
 
     def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
-        h = self.in_layers(x)
+        norm_, silu, conv = self.in_layers
+        h = silu(norm_(x))
+        if self.resized is not None:
+            h, x = self.resized(h), self.resized(x)
+        h = conv(h)
         condition = self.emb_layers(embedding).to(h.dtype)[:, :, None, None]
         norm_, silu, dropout, conv = self.out_layers
         if self.scale_shift:
@@ -102,12 +119,9 @@ class AttentionBlock(nn.Module):
     first all of q, then all of k, then all of v, each head by head.
     """
 
-    def __init__(
-        self, channels: int, num_heads: int, num_head_channels: int, groups: int | None = None, new_order: bool = False
-    ):
+    def __init__(self, channels: int, heads: int, groups: int | None = None, new_order: bool = False):
         super().__init__()
-        self.new_order = new_order
-        self.heads = num_heads if num_head_channels == -1 else channels // num_head_channels
+        self.heads, self.new_order = heads, new_order
         self.norm = norm(channels, groups)
         self.qkv = nn.Conv1d(channels, 3 * channels, 1)
         self.proj_out = zeroed(nn.Conv1d(channels, channels, 1))
@@ -135,78 +149,114 @@ class TimestepEmbedSequential(nn.Sequential):
         return x
 
 
-class UNetModel(nn.Module):
-    """The UNet of Dhariwal & Nichol 2021 with as many output as input channels (no learned variance).
+@dataclass(frozen=True)
+class Parts:
+    """What a UNet and its encoder half are made of, by guided-diffusion's names.
 
-    x (N, C, H, W), time (N,) in [0, 1000], label (N,) in [0, rows), None exactly when rows is 0; returns (N,
-    C, H, W). model_channels: of the first level; channel_mult: each level's multiple of it, H and W halving
-    from level to level; num_res_blocks: a level; attention_resolutions: downsampling factors (1, 2, 4, ...)
-    at which attention follows every residual block (the middle always has one); num_head_channels: sets the
-    number of heads unless -1; patch: side of the squares of pixels that the first convolution sees as channels of
-    one pixel, and the last one writes so (Shi et al. 2016). The last convolution starts at zero, and so does the
-    output.
+    model_channels: of the first level; channel_mult: each level's multiple of it, H and W halving from level to level;
+    num_res_blocks: a level; attention_resolutions: downsampling factors (1, 2, 4, ...) at which attention follows every
+    residual block (the middle always has one); num_head_channels: sets the number of heads unless -1.
     """
 
-    def __init__(
-        self,
-        shape: tuple[int, ...],
-        rows: int,
-        *,
-        model_channels: int,
-        num_res_blocks: int,
-        attention_resolutions: list[int],
-        channel_mult: list[int],
-        num_heads: int,
-        num_head_channels: int,
-        dropout: float,
-        norm_groups: int | None,
-        use_new_attention_order: bool,
-        use_scale_shift_norm: bool,
-        patch: int,
-    ):
-        super().__init__()
-        embedding, inputs = 4 * model_channels, shape[0] * patch**2
-        self.rows, self.model_channels, self.patch = rows, model_channels, patch
-        self.time_embed = nn.Sequential(
-            nn.Linear(model_channels, embedding), nn.SiLU(), nn.Linear(embedding, embedding)
-        )
-        if rows:
-            self.label_emb = nn.Embedding(rows, embedding)
+    model_channels: int
+    num_res_blocks: int
+    attention_resolutions: list[int]
+    channel_mult: list[int]
+    num_heads: int
+    num_head_channels: int
+    dropout: float
+    norm_groups: int | None
+    use_new_attention_order: bool
+    use_scale_shift_norm: bool
+    resblock_updown: bool
 
-        def residual(channels: int, out_channels: int) -> ResBlock:
-            return ResBlock(channels, out_channels, embedding, dropout, use_scale_shift_norm, norm_groups)
+    @property
+    def widths(self) -> list[int]:
+        """Channels of each level."""
+        return [multiple * self.model_channels for multiple in self.channel_mult]
 
-        def attention(channels: int) -> AttentionBlock:
-            return AttentionBlock(channels, num_heads, num_head_channels, norm_groups, use_new_attention_order)
+    @property
+    def embedding(self) -> int:
+        """Width of the embedding of time and class."""
+        return 4 * self.model_channels
 
-        widths = [int(mult * model_channels) for mult in channel_mult]
-        channels = widths[0]
-        self.input_blocks = nn.ModuleList([TimestepEmbedSequential(nn.Conv2d(inputs, channels, 3, padding=1))])
-        skips = [channels]  # channels of what each input block hands across to its output block
-        for level, width in enumerate(widths):
-            for _ in range(num_res_blocks):
-                layers: list[nn.Module] = [residual(channels, width)]
+    def heads(self, channels: int) -> int:
+        """Attention heads among so many channels."""
+        return self.num_heads if self.num_head_channels == -1 else channels // self.num_head_channels
+
+    def attention(self, channels: int) -> AttentionBlock:
+        """Attention among the pixels of a level."""
+        return AttentionBlock(channels, self.heads(channels), self.norm_groups, self.use_new_attention_order)
+
+    def time_embed(self) -> nn.Sequential:
+        """From `timestep_embedding` to the embedding that residual blocks see."""
+        first = nn.Linear(self.model_channels, self.embedding)
+        return nn.Sequential(first, nn.SiLU(), nn.Linear(self.embedding, self.embedding))
+
+    def level(self, level: int, channels: int) -> list[nn.Module]:
+        """A residual block from so many channels to the level's, and attention where it is wanted."""
+        width = self.widths[level]
+        layers: list[nn.Module] = [ResBlock(channels, width, self)]
+        return [*layers, self.attention(width)] if 2**level in self.attention_resolutions else layers
+
+    def down(self, channels: int) -> nn.Module:
+        """Half the height and width."""
+        return ResBlock(channels, channels, self, halved) if self.resblock_updown else Downsample(channels)
+
+    def up(self, channels: int) -> nn.Module:
+        """Twice the height and width."""
+        return ResBlock(channels, channels, self, doubled) if self.resblock_updown else Upsample(channels)
+
+    def encoder(self, inputs: int) -> tuple[nn.ModuleList, list[int]]:
+        """The way down, and the channels of what each of its blocks hands across to its output block."""
+        channels = self.widths[0]
+        blocks = nn.ModuleList([TimestepEmbedSequential(nn.Conv2d(inputs, channels, 3, padding=1))])
+        skips = [channels]
+        for level, width in enumerate(self.widths):
+            for _ in range(self.num_res_blocks):
+                blocks.append(TimestepEmbedSequential(*self.level(level, channels)))
                 channels = width
-                if 2**level in attention_resolutions:
-                    layers.append(attention(channels))
-                self.input_blocks.append(TimestepEmbedSequential(*layers))
                 skips.append(channels)
-            if level < len(widths) - 1:
-                self.input_blocks.append(TimestepEmbedSequential(Downsample(channels)))
+            if level < len(self.widths) - 1:
+                blocks.append(TimestepEmbedSequential(self.down(channels)))
                 skips.append(channels)
-        middle = residual(channels, channels), attention(channels), residual(channels, channels)
-        self.middle_block = TimestepEmbedSequential(*middle)
-        self.output_blocks = nn.ModuleList()
-        for level, width in reversed(list(enumerate(widths))):
-            for block in range(num_res_blocks + 1):
-                layers, channels = [residual(channels + skips.pop(), width)], width
-                if 2**level in attention_resolutions:
-                    layers.append(attention(channels))
-                if level and block == num_res_blocks:
-                    layers.append(Upsample(channels))
+        return blocks, skips
+
+    def middle(self) -> nn.Module:
+        """A residual block, attention, a residual block, at the smallest level."""
+        width = self.widths[-1]
+        return TimestepEmbedSequential(
+            ResBlock(width, width, self), self.attention(width), ResBlock(width, width, self)
+        )
+
+
+class UNetModel(nn.Module):
+    """The UNet of Dhariwal & Nichol 2021.
+
+    x (N, C, H, W), time (N,) in [0, 1000], label (N,) in [0, rows), None exactly when rows is 0; returns (N,
+    C, H, W), with learn_sigma (N, 2 C, H, W), of which the second half says the variance (Nichol & Dhariwal 2021).
+    patch: side of the squares of pixels that the first convolution sees as channels of one pixel, and the last one
+    writes so (Shi et al. 2016). The others: `Parts`. The last convolution starts at zero, and so does the output.
+    """
+
+    def __init__(self, shape: tuple[int, ...], rows: int, *, patch: int, learn_sigma: bool, **said: Any):
+        super().__init__()
+        parts, inputs = Parts(**said), shape[0] * patch**2
+        self.rows, self.model_channels, self.patch = rows, parts.model_channels, patch
+        self.time_embed = parts.time_embed()
+        if rows:
+            self.label_emb = nn.Embedding(rows, parts.embedding)
+        self.input_blocks, skips = parts.encoder(inputs)
+        self.middle_block = parts.middle()
+        self.output_blocks, channels = nn.ModuleList(), parts.widths[-1]
+        for level, width in reversed(list(enumerate(parts.widths))):
+            for block in range(parts.num_res_blocks + 1):
+                layers, channels = parts.level(level, channels + skips.pop()), width
+                if level and block == parts.num_res_blocks:
+                    layers.append(parts.up(channels))
                 self.output_blocks.append(TimestepEmbedSequential(*layers))
-        last = zeroed(nn.Conv2d(channels, inputs, 3, padding=1))
-        self.out = nn.Sequential(norm(channels, norm_groups), nn.SiLU(), last)
+        last = zeroed(nn.Conv2d(channels, inputs * (2 if learn_sigma else 1), 3, padding=1))
+        self.out = nn.Sequential(norm(channels, parts.norm_groups), nn.SiLU(), last)
 
     def forward(self, x: Tensor, time: Tensor, label: Tensor | None) -> Tensor:
         check_label(label, self.rows)
@@ -220,6 +270,5 @@ class UNetModel(nn.Module):
         h = self.middle_block(h, embedding)
         for block in self.output_blocks:
             h = block(torch.cat([h, skips.pop()], dim=1), embedding)
-        return F.pixel_shuffle(self.out(h), self.patch).to(
-            x.dtype
-        )  # under autocast too, the caller's arithmetic stays in x's precision
+        out = F.pixel_shuffle(self.out(h), self.patch)
+        return out.to(x.dtype)  # under autocast too, the caller's arithmetic stays in x's precision

@@ -55,6 +55,11 @@ class Sampler(Kind):
         """Samples that are solved together, fixed by index, since they share adaptive steps; None: steps are fixed."""
         return None
 
+    @property
+    def learned_variance(self) -> bool:
+        """Whether it asks the guided model for `learned_variance`, what the base model's network said of it last."""
+        return False
+
     def denoiser(self, process: Any, denoiser: Denoiser) -> Denoiser:
         """A model's denoiser as guidance is to see it: itself, unless the sampler changes what models predict."""
         return denoiser

@@ -23,6 +23,10 @@ class DDIM(SteppedSampler):
         """Of the fresh noise in a step from abar to `before`, the next step's."""
         return 0.0
 
+    def deviation(self, model: Guided, abar: float, before: float) -> "Tensor | float":
+        """Standard deviation of that noise."""
+        return self.variance(abar, before) ** 0.5
+
     def moved(self, x: "Tensor", eps: "Tensor", abar: float, before: float, variance: float = 0.0) -> "Tensor":
         """The step from abar to `before` that leaves so much variance to fresh noise (their Eq. 12)."""
         x0 = (x - (1 - abar) ** 0.5 * eps) / abar**0.5
@@ -45,7 +49,7 @@ class DDIM(SteppedSampler):
             variance = self.variance(abar, before)
             x = self.moved(x, predicted, abar, before, variance)
             if variance > 0:
-                x = x + variance**0.5 * draws.normal(f"step{i}", x.shape[1:]).to(x)
+                x = x + self.deviation(model, abar, before) * draws.normal(f"step{i}", x.shape[1:]).to(x)
             yield following, x
 
 
