@@ -50,6 +50,61 @@ def test_a_model_that_does_not_hear_its_class_is_not_changed(kind):
     assert torch.allclose(ends(kind, 5.0, m=deaf), ends("classifier_free", 1.0, m=deaf), atol=1e-12)
 
 
+def soft(x, t, label):
+    """`model`, told of its class by a number or by its vector."""
+    bias = label[..., None] if label.is_floating_point() else BIAS[label]
+    return torch.tanh(x + bias) + 0.1 * bias.square()
+
+
+@pytest.mark.parametrize("spec", ["ddpm", "edm"])
+@pytest.mark.parametrize("options", [{"noise_scale": 0.0}, {"tau_1": 1.0, "tau_2": 1.0, "noise_scale": 5.0}])
+def test_condition_annealing_without_noise_is_classifier_free_guidance(options, spec):
+    spec = process(spec)
+    taken = {"ddpm": {"steps": 6}, "edm": {"kind": "heun", "steps": 6}}[spec.kind]
+    found = sample(annealed(spec, **options), START, LABEL, spec, **taken)
+    assert torch.equal(found, ends("classifier_free", 3.0, spec))
+    assert not torch.equal(sample(annealed(spec, mixing=0.0), START, LABEL, spec, **taken), found)
+
+
+def annealed(spec=DDPM, m=soft, table=BIAS[:, :, 0], scale=3.0, **options):
+    from guidance_study.guidance import BASE
+
+    models = {BASE: Model(m, 3, table)}
+    return guided(rule("condition_annealing", **options), m, scale, null=3, n=6, process=spec, models=models)
+
+
+def test_condition_annealing_drowns_the_class_and_keeps_its_vectors_mean_and_spread():
+    """Told vectors, written out: gamma falls from 1 at tau_1 to 0 at tau_2; "no class" is never annealed."""
+    from guidance_study.processes.samplers import Step
+    from guidance_study.support.randomness import Draws
+
+    table, told = noise(4, 8, seed=5), []
+    m = lambda x, t, label: told.append(label) or x  # noqa: E731
+    x, t = START, torch.full((6,), 300)
+    for psi in (0.0, 1.0):
+        model = annealed(m=m, table=table, tau_1=0.2, tau_2=0.8, noise_scale=0.5, mixing=psi)
+        for index, gamma in ((0, 0.0), (2, 0.0), (5, 0.5), (8, 1.0), (10, 1.0)):
+            told.clear()
+            model(x, t, LABEL, Step(DDPM, index, 11, 300, 200))
+            y, n = table[LABEL], Draws(0, "test", 0, 6).normal(f"condition_annealing/{index}/0", (8,)).double()
+            if gamma == 1:
+                assert torch.equal(told[0], torch.cat([LABEL, torch.full_like(LABEL, 3)]))
+                continue
+            mine, free = told[0].chunk(2)
+            assert torch.equal(free, table[3].expand(6, 8))
+            expected = gamma**0.5 * y + 0.5 * (1 - gamma) ** 0.5 * n
+            if psi == 1:
+                assert torch.allclose(mine.mean(1), y.mean(1))
+                assert torch.allclose(mine.std(1), y.std(1))
+                expected = (expected - expected.mean(1, keepdim=True)) / expected.std(1, keepdim=True)
+                mine = (mine - y.mean(1, keepdim=True)) / y.std(1, keepdim=True)
+            assert torch.allclose(mine, expected, atol=1e-9)
+    with pytest.raises(StudyError, match="needs a sampler of fixed steps"):
+        annealed()(x, t, LABEL, Step(DDPM, 0, None, 300, None))
+    with pytest.raises(StudyError, match="needs a network with vectors"):
+        annealed(table=None)
+
+
 def test_processes_say_what_data_a_value_stands_for():
     """From x = a x_0 + b n, the true value of each denoiser gives x_0 back."""
     x0, n = noise(5, 2, 3, seed=1), noise(5, 2, 3, seed=2)

@@ -170,6 +170,18 @@ def test_attention_is_an_explicit_softmax_over_interleaved_heads():
 
 
 @pytest.mark.parametrize("name", DENOISERS)
+def test_a_class_may_be_told_by_its_vector(name):
+    spec, shape = DENOISERS[name]
+    network, x, time = drawn(build(spec, shape, 3)).eval(), torch.randn(4, *shape), torch.full((4,), 500.0)
+    label = torch.tensor([0, 2, 1, 0])
+    with torch.no_grad():
+        vectors = network.class_vectors()
+        assert torch.equal(network(x, time, vectors[label]), network(x, time, label))
+        between = network(x, time, 0.5 * (vectors[label] + vectors[(label + 1) % 3]))
+        assert (between - network(x, time, label)).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("name", DENOISERS)
 def test_output_starts_at_exactly_zero(name):
     spec, shape = DENOISERS[name]
     network = build({**spec, "zero_init": True} if spec["kind"] == "residual_mlp" else spec, shape, 3)

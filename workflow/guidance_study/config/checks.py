@@ -235,6 +235,11 @@ def _trajectories(at: str, trajectories: TrajectoryRuns, study: "Study") -> None
             sampler.check(here, trajectories.process, study.processes[trajectories.process])
         denoisers = [role for role, part in trajectories.parts.items() if part in study.models]
         known(f"{here}.eps", run.eps, [*denoisers, EXACT])
+        if run.eps == EXACT and run.guidance.vectors:
+            raise ValueError(
+                f"configuration key '{here}.guidance.kind' has the value '{run.guidance.kind}': it changes what a"
+                f" network is told of its class, and '{EXACT}' is none"
+            )
         if run.eps != EXACT:
             _takes(f"{here}.guidance.kind", run.guidance, trajectories.parts[run.eps], study)
         _sampled(f"{here}.guidance: sampler.kind", run.guidance, trajectories.sampler)

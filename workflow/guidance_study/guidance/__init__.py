@@ -23,10 +23,14 @@ Classifier = Callable[["Tensor", "Tensor"], "Tensor"]  # logits (N, classes) = c
 
 @dataclass(frozen=True)
 class Model:
-    """A denoiser m(x, t, label), and the label that means "no class" to it; None: it sees no class at all."""
+    """A denoiser m(x, t, label), and the label that means "no class" to it; None: it sees no class at all.
+
+    vectors: what its network is told of each class, (rows, D); such vectors (N, D) may be its label. None: not known.
+    """
 
     denoiser: Denoiser
     null: int | None
+    vectors: "Tensor | None" = None
 
     def __call__(self, x: "Tensor", t: "Tensor", label: "Tensor | None", step: Step | None = None) -> "Tensor":
         """The denoiser itself; so an unguided model is a guided one that does not look at the step."""
@@ -84,6 +88,7 @@ class Guidance(Kind):
     title: ClassVar[str]  # in tables and figures: "... guidance"
     conditional: ClassVar[bool]  # whether it needs a conditional (class-dropped) base model or an unconditional one
     class_free: ClassVar[bool] = True  # whether a conditional base model must know "no class" too
+    vectors: ClassVar[bool] = False  # whether it asks for its model's vectors of classes, which closed forms lack
     samplers: ClassVar[tuple[str, ...]] = ()  # kinds of the samplers that it is for; none: any
     roles: ClassVar[Mapping[str, Literal["models", "classifiers"]]] = {}  # its keys that name further parts of a study
 

@@ -55,7 +55,8 @@ class Network(_Built):
         rows: class-embedding rows, a row for "no class" included where training drops the class; 0: takes no class.
         Its `forward(x, time, label)` takes x (N, *shape) float32, time (N,) float32 in [0, 1000] (under EDM: c_noise)
         and label (N,) int64 in [0, rows), None exactly when rows is 0, and returns (N, *shape), with twice
-        the channels where `learned_variance`.
+        the channels where `learned_variance`. Where it has `class_vectors()`, (rows, D), vectors (N, D) float may be
+        its label, as condition annealing needs.
         """
 
     @abstractmethod

@@ -28,7 +28,7 @@ from guidance_study.processes import Process
 from guidance_study.processes.rectified_flow import velocity
 from guidance_study.processes.samplers import Guided, Sampler
 from guidance_study.processes.samplers.dopri5 import solve
-from guidance_study.stages.samples import Generator, fitted, null_label
+from guidance_study.stages.samples import Generator, fitted, model_of
 from guidance_study.store.artefacts import RESULTS, Store
 from guidance_study.support.errors import StudyError
 from guidance_study.support.randomness import Draws
@@ -132,7 +132,7 @@ class Model:
 
     def denoiser(self) -> Denoiser:
         """The model m(x, t, label) as a guidance rule sees it."""
-        return Denoiser(self.process.denoiser(self.network), null_label(self.params["class_rows"]))
+        return model_of(self.process, self.network, self.params["class_rows"])
 
 
 def _labels(n: int, label: Labels, classes: int) -> Tensor:

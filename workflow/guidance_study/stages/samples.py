@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from guidance_study.config import seams
 from guidance_study.execution.devices import halving, undivided
@@ -40,7 +40,13 @@ def load_denoiser(source: Input) -> tuple[Model, Process]:
     """The model of a `denoiser` artefact, and its process."""
     params = source.params
     process = seams.parse("processes", params["process"])
-    return Model(process.denoiser(load_network(source)), null_label(params["class_rows"])), process
+    return model_of(process, load_network(source), params["class_rows"]), process
+
+
+def model_of(process: Process, network: nn.Module, rows: int) -> Model:
+    """A network with so many class rows as guidance sees it."""
+    told: Callable[[], Tensor | None] = getattr(network, "class_vectors", lambda: None)
+    return Model(process.denoiser(network), null_label(rows), told() if rows else None)
 
 
 def null_label(rows: int) -> int | None:

@@ -41,6 +41,12 @@ class FourierFeatures(nn.Module):
         return torch.cat([angles.cos(), angles.sin()], dim=1)
 
 
+def class_vector(label: Tensor | None, table: Tensor) -> Tensor:
+    """What a network is told of classes, (N, D): rows of its table (rows, D), or vectors (N, D) that stand for them."""
+    assert label is not None  # as check_label saw to
+    return label if label.is_floating_point() else nn.functional.embedding(label, table)
+
+
 def check_label(label: Tensor | None, rows: int) -> None:
     """ValueError unless a label is given exactly when the network has class-embedding rows.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import torch
-from guidance_study.networks.modules.embedding import FourierFeatures, check_label, timestep_embedding
+from guidance_study.networks.modules.embedding import FourierFeatures, check_label, class_vector, timestep_embedding
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -59,13 +59,17 @@ class ResidualMLP(nn.Module):
                 self.output.weight.zero_()
                 self.output.bias.zero_()
 
+    def class_vectors(self) -> Tensor | None:
+        """What it is told of each class, (rows, D); such vectors (N, D) may be its label."""
+        return None if self.label is None else self.label.weight
+
     def forward(self, x: Tensor, time: Tensor, label: Tensor | None) -> Tensor:
         check_label(label, self.rows)
         flat = x.flatten(1)  # (N, size)
         h = self.input(flat if self.fourier is None else torch.cat([flat, self.fourier(flat)], dim=1))
         embedding = self.time(timestep_embedding(time, self.embedding))
         if self.label is not None:
-            embedding = embedding + self.label(label)
+            embedding = embedding + class_vector(label, self.label.weight)
         conditions = self.condition(F.silu(embedding)).chunk(self.blocks, dim=1)  # blocks x (N, inner)
         for norm, expand, project, condition in zip(self.norms, self.expand, self.project, conditions, strict=True):
             h = h + project(F.silu(expand(norm(h)) + condition))

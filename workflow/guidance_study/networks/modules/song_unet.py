@@ -207,12 +207,16 @@ class SongUNet(nn.Module):
                 h = module(torch.cat([h, skips.pop()], dim=1) if "_block" in name else h, embedding)
         return h.to(x.dtype)  # under autocast too, the caller's arithmetic stays in x's precision
 
+    def class_vectors(self) -> Tensor:
+        """What it is told of each class, (rows, rows), one-hot; such vectors (N, rows) may be its label."""
+        return torch.eye(self.rows, device=self.map_layer0.weight.device)
+
     def _embed(self, time: Tensor, label: Tensor | None, augment: Tensor | None) -> Tensor:
         """silu(W1 silu(W0 (noise + class + augmentation))), (N, embedding); "no class" is an all-zero one-hot."""
         embedding = noise_embedding(time, self.model_channels)
         if self.map_label is not None and label is not None:
-            one_hot = F.one_hot(label, self.rows)[:, :-1].to(embedding.dtype)
-            embedding = embedding + self.map_label(one_hot * math.sqrt(self.rows - 1))
+            one_hot = label if label.is_floating_point() else F.one_hot(label, self.rows)
+            embedding = embedding + self.map_label(one_hot[:, :-1].to(embedding.dtype) * math.sqrt(self.rows - 1))
         if augment is not None:
             if self.map_augment is None:
                 raise ValueError("this network takes no augmentation labels (augment_dim is 0), but some were given")

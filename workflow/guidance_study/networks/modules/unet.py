@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import torch
-from guidance_study.networks.modules.embedding import check_label, timestep_embedding
+from guidance_study.networks.modules.embedding import check_label, class_vector, timestep_embedding
 from guidance_study.networks.modules.layers import Float32GroupNorm
 from guidance_study.networks.modules.winograd import Conv3x3
 from torch import Tensor, nn
@@ -258,11 +258,15 @@ class UNetModel(nn.Module):
         last = zeroed(nn.Conv2d(channels, inputs * (2 if learn_sigma else 1), 3, padding=1))
         self.out = nn.Sequential(norm(channels, parts.norm_groups), nn.SiLU(), last)
 
+    def class_vectors(self) -> Tensor:
+        """What it is told of each class, (rows, D); such vectors (N, D) may be its label."""
+        return self.label_emb.weight
+
     def forward(self, x: Tensor, time: Tensor, label: Tensor | None) -> Tensor:
         check_label(label, self.rows)
         embedding = self.time_embed(timestep_embedding(time, self.model_channels))
         if self.rows:
-            embedding = embedding + self.label_emb(label)
+            embedding = embedding + class_vector(label, self.label_emb.weight)
         h, skips = F.pixel_unshuffle(x, self.patch), []
         for block in self.input_blocks:
             h = block(h, embedding)

@@ -1,0 +1,72 @@
+"""Condition annealing (Sadat et al. 2024, CADS: Unleashing the diversity of diffusion models)."""
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from guidance_study.guidance import Batch, Guidance
+from guidance_study.processes.samplers import Guided, Step
+from guidance_study.support.errors import StudyError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class ConditionAnnealing(Guidance):
+    """Classifier-free guidance whose class is drowned in noise at first, and comes out of it as samples form.
+
+    Without noise it is classifier-free guidance, and so it is with tau_1 at 1.
+    """
+
+    kind: Literal["condition_annealing"]
+    tau_1: float = Field(
+        0.6, ge=0, le=1, description="time, from 1 at the noise to 0, up to which the class is bare (their paper)"
+    )
+    tau_2: float = Field(0.9, ge=0, le=1, description="time from which nothing of it is left (their paper)")
+    noise_scale: float = Field(0.1, ge=0, description="s: size of the noise (their paper: 0.025 to 0.25)")
+    mixing: float = Field(
+        1.0, ge=0, le=1, description="psi: how far mean and spread of the class's vector are restored (their paper: 1)"
+    )
+    short: ClassVar[str] = "cads"
+    title: ClassVar[str] = "condition annealing"
+    conditional: ClassVar[bool] = True
+    vectors: ClassVar[bool] = True
+
+    @model_validator(mode="after")
+    def _rises(self):
+        if self.tau_1 > self.tau_2:
+            raise ValueError(f"tau_1 has the value {self.tau_1:g}: it must be at most tau_2, {self.tau_2:g}")
+        return self
+
+    def gamma(self, step: Step) -> float:
+        """Their Eq. (2): the share of the class, 1 up to tau_1, 0 from tau_2. StudyError: a solver of free steps."""
+        if step.count is None:
+            raise StudyError("guidance 'condition_annealing' needs a sampler of fixed steps")
+        time = 1 - step.index / max(step.count - 1, 1)
+        if time <= self.tau_1:
+            return 1.0
+        return 0.0 if time >= self.tau_2 else (self.tau_2 - time) / (self.tau_2 - self.tau_1)
+
+    def start(self, batch: Batch) -> Guided:
+        """Eq. (8), the class's vector y as sqrt(gamma) y + s sqrt(1 - gamma) n, n ~ N(0, I) (their Eqs. 3 and 4)."""
+        table = batch.model.vectors
+        if table is None:
+            raise StudyError("guidance 'condition_annealing' needs a network with vectors of its classes")
+
+        def guided(x, t, label, step):
+            gamma = self.gamma(step)
+            if gamma == 1 or not self.noise_scale:
+                return batch.model.mixed(x, t, label, batch.scale)
+            y = table[label]
+            noise = batch.draws.normal(f"condition_annealing/{step.index}/{step.evaluation}", y.shape[1:]).to(y)
+            annealed = self._restored(gamma**0.5 * y + self.noise_scale * (1 - gamma) ** 0.5 * noise, y)
+            conditional, free = batch.model.pair(x, t, annealed, table[batch.model.null].expand_as(y))
+            return free + batch.scale * (conditional - free)
+
+        return guided
+
+    def _restored(self, annealed: "Tensor", y: "Tensor") -> "Tensor":
+        """psi of a vector with the mean and the standard deviation of y, 1 - psi of it as it is."""
+        spread, of_y = (v.std(1, correction=0, keepdim=True) for v in (annealed, y))
+        centred = (annealed - annealed.mean(1, keepdim=True)) / spread.clamp_min(1e-12)
+        return self.mixing * (centred * of_y + y.mean(1, keepdim=True)) + (1 - self.mixing) * annealed
