@@ -15,8 +15,10 @@ from guidance_study.embeddings.pretrained import completed
 
 if TYPE_CHECKING:
     import numpy as np
+    from torch import Tensor
 
 MODEL = "vit_base_patch14_reg4_dinov2.lvd142m"
+WITHOUT_REGISTERS = r"vit_[a-z]+_patch14_dinov2(\.|$)"
 THREE = {"min_length": 3, "max_length": 3}
 
 
@@ -32,6 +34,22 @@ def known_to_timm(name: str) -> bool:
     return not folder.is_dir() or any(said.search(file.read_text(encoding="utf-8")) for file in folder.glob("*.py"))
 
 
+def hub_positions(trained: "Tensor", side: int) -> "Tensor":
+    """Positions (1, 1 + M^2, D), the class token's first, for side x side patches, (1, 1 + side^2, D).
+
+    As DINOv2's own code resamples them in its models without registers: bicubic, without antialiasing, by the factor
+    (side + 0.1) / M. timm antialiases.
+    """
+    import torch
+    from torch.nn.functional import interpolate
+
+    grid = round((trained.shape[1] - 1) ** 0.5)
+    patches = trained[:, 1:].transpose(1, 2).unflatten(2, (grid, grid))  # (1, D, M, M)
+    factor = (side + 0.1) / grid
+    resampled = interpolate(patches, scale_factor=(factor, factor), mode="bicubic", antialias=False)
+    return torch.cat([trained[:, :1], resampled.flatten(2).transpose(1, 2)], dim=1)
+
+
 class TimmFeatures(Embedding):
     """A layer of any of timm's networks; samples are clipped to [-1, 1], resized and normalised as it was trained."""
 
@@ -44,6 +62,11 @@ class TimmFeatures(Embedding):
         description="class token or mean of the patch tokens, both after the final norm (paper), or what the head sees"
     )
     resize: PositiveInt = Field(224, description="height and width that the network sees (our guess)")
+    resample: Literal["float", "uint8"] = Field(
+        "float",
+        description="resize in floating point, or as Pillow does images of 8 bits, as tools that read files do (our"
+        " guess; dgm-eval's is uint8)",
+    )
     mean: Annotated[list[float], Field(**THREE)] | None = Field(
         None, description="of values in [0, 1]; null: what timm says that the network was trained with"
     )
@@ -86,7 +109,10 @@ class TimmFeatures(Embedding):
         state = {k: v for k, v in read_weights(path).items() if k in wanted or not k.startswith(heads)}
         loaded: Any = filled(network, state, path, self.model)
         if hasattr(loaded, "set_input_size"):
+            trained = loaded.pos_embed if re.match(WITHOUT_REGISTERS, self.model) else None
             loaded.set_input_size(img_size=(self.resize, self.resize))
+            if trained is not None and trained.shape != loaded.pos_embed.shape:
+                loaded.pos_embed.copy_(hub_positions(trained, loaded.patch_embed.grid_size[0]))
         return loaded
 
     def embed(self, samples: "np.ndarray", network: Any) -> "np.ndarray":
@@ -96,7 +122,7 @@ class TimmFeatures(Embedding):
         from guidance_study.embeddings.pretrained import as_tensor
 
         with torch.no_grad():
-            images = (as_tensor(samples, self.resize) + 1) / 2
+            images = (as_tensor(samples, self.resize, self.resample == "uint8") + 1) / 2
             said = network.pretrained_cfg
             both = self.mean or said["mean"], self.std or said["std"]
             mean, std = (images.new_tensor(values)[:, None, None] for values in both)
