@@ -11,7 +11,7 @@ snakemake --cores all --configfile config/samplers.yaml && python docs/update.py
 snakemake --cores all --configfile config/mnist_laptop.yaml config/mnist_seeds.yaml && python docs/update.py mnist && \
     python docs/update.py claims
 snakemake --cores all --configfile config/mnist_laptop.yaml && python docs/update.py mnist_laptop
-snakemake --cores all --configfile config/guidance.yaml && python docs/update.py guidance
+snakemake --cores all --configfile config/guidance.yaml config/guidance_seeds.yaml && python docs/update.py guidance
 """
 
 import json
@@ -41,7 +41,7 @@ TABLES = {
     "samplers": ["table_samplers"],
     "mnist": ["table_questions_mnist", "table_mnist_controls", "table_margin"],
     "mnist_laptop": ["table_mnist", "table_mnist_scales", "table_margin"],
-    "guidance": ["table_guidance", "table_guidance_digits", "table_guidance_questions"],
+    "guidance": ["table_guidance_questions", "table_guidance", "table_guidance_digits", "table_tilted"],
 }
 SHOWN = {
     "half_hour": ["fig_5"],
@@ -61,7 +61,7 @@ SHOWN = {
     "samplers": [],
     "mnist": ["fig_margin", "fig_mnist_samples"],
     "mnist_laptop": ["fig_6", "fig_s2", "fig_s3", "fig_s5", "fig_margin", "fig_boundary_mnist"],
-    "guidance": ["fig_guidance", "fig_boundary_rules"],
+    "guidance": ["fig_guidance", "fig_boundary_rules", "fig_autoguidance"],
 }
 PAGES = {"mnist": "mnist.md", "mnist_laptop": "mnist.md", "guidance": "rules.md"}  # where tables are laid between marks
 

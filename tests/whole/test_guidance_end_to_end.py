@@ -43,6 +43,7 @@ def test_the_study_of_guidance_rules(project, tiny, snakemake):
         "networks": narrow,
         "models": dict.fromkeys(("fractal_c_worse", "digits_worse"), SHORT),
         "experiments": experiments,
+        "trajectories": {name: {"n": 40, "sampler": {"steps": 4}} for name in overlay["trajectories"]},
         "execution": {"shards": 2, "shard_rows": 10, "inference_batch": 8},
     }
     config = merge(merge(tiny, overlay | {"experiments": {}}), small)

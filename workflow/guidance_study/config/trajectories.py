@@ -23,7 +23,7 @@ class TrajectoryRuns(Spec):
 
     dataset: Name = Field(description="name in `datasets`, one with a known mixture")
     process: Name = Field(description="name in `processes`: the one that all parts were trained on")
-    parts: dict[Name, Name] = Field(description="role -> name in `models` or `classifiers`")
+    parts: dict[Name, Name] = Field({}, description="role -> name in `models` or `classifiers`")
     sampler: AnySampler = Field(
         kinds("processes.samplers")["ddim"].model_validate(
             {"kind": "ddim"}

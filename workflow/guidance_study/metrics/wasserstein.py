@@ -38,9 +38,15 @@ def projected(x: np.ndarray) -> np.ndarray:
     return np.stack([np.cos(angle), np.sin(angle)], 1) @ x.T
 
 
-def wasserstein(x: np.ndarray, reference: np.ndarray) -> float:
-    """W1 between two samples, `projected`: on a line itself; in the plane sliced, the mean over the directions."""
+def wasserstein(
+    x: np.ndarray, reference: np.ndarray, weights: np.ndarray | None = None, others: np.ndarray | None = None
+) -> float:
+    """W1 between two samples, `projected`: on a line itself; in the plane sliced, the mean over the directions.
+
+    weights, others: of the points of each, (N,), up to a factor; None: all alike.
+    """
     import numpy as np
     from scipy.stats import wasserstein_distance
 
-    return float(np.mean([wasserstein_distance(a, b) for a, b in zip(x, reference, strict=True)]))
+    pairs = zip(x, reference, strict=True)
+    return float(np.mean([wasserstein_distance(a, b, weights, others) for a, b in pairs]))

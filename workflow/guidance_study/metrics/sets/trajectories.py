@@ -46,10 +46,15 @@ class Travelled:
 
 @dataclass
 class Trajectories(Points):
-    """Those (frames, n, d) of a run at a scale; as points, their ends. `own_steps`: it takes others than the rest."""
+    """Those (frames, n, d) of a run at a scale; as points, their ends. `own_steps`: it takes others than the rest.
+
+    `unguided`: the ends (n, d) of the same run at scale 1, None where it has none.
+    """
 
     trajectories: np.ndarray = field(kw_only=True)
     all: Travelled = field(kw_only=True)
+    scale: float = field(kw_only=True)
+    unguided: np.ndarray | None = field(kw_only=True)
     own_steps: bool = False
 
 
@@ -75,5 +80,7 @@ class Sets:
             self.real,
             trajectories=trajectories,
             all=all_,
+            scale=scale,
+            unguided=all_.of(run, 1.0)[-1] if (run, 1.0) in all_.rows else None,
             own_steps=bool(all_.run(run)["steps"]),
         )

@@ -107,7 +107,8 @@ def learned(job: Job) -> list[str]:
     alike: dict[str, list[str]] = {}
     for name, parts in job.params["parts"].items():
         listed = "; ".join(f"{role}, {_source(training)}" for role, training in parts.items())
-        alike.setdefault(listed, []).append(name)
+        if listed:
+            alike.setdefault(listed, []).append(name)
     every = len(alike) == 1
     said = [f"Learned parts{'' if every else ' of ' + ', '.join(names)}: {listed}." for listed, names in alike.items()]
     return ["Exact parts are the mixture's closed form.", *said]
