@@ -45,5 +45,5 @@ def test_weights_of_which_nobody_says_whether_the_class_was_dropped(parsed, kind
     if free:
         assert planned(parsed, kind, {"conditional": True}, **rule).experiments["mine"].guidance.kind == kind
         return
-    with pytest.raises(ConfigError, match="nothing says that the weights of model .outside. were trained"):
+    with pytest.raises(ConfigError, match="nothing says that the weights of model 'outside' were trained"):
         planned(parsed, kind, {"conditional": True}, **rule)
