@@ -6,12 +6,13 @@ import shutil
 import subprocess
 from html.parser import HTMLParser
 
+import pandas as pd
 import pytest
 from conftest import TINY, TOP, command_line, merge, project, read
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = pytest.mark.slow
-TARGETS = ["table_digits", "fig_digits_samples", "claims", "report"]
+TARGETS = ["table_digits", "fig_digits_samples", "metrics", "claims", "report"]
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +20,9 @@ def built(tmp_path_factory):
     """The results folder of a tiny study with its board and its report."""
     tmp = tmp_path_factory.mktemp("report")
     config = merge(merge(read(TOP / "config.yaml"), TINY), {"all": TARGETS, "trajectories": {}})
-    config["tables"] = {"table_digits": config["tables"]["table_digits"] | {"title": "Digits & <distances>"}}
+    tables = config["tables"]
+    tables = {"table_digits": tables["table_digits"] | {"title": "Digits & <distances>"}, "metrics": tables["metrics"]}
+    config["tables"] = tables
     config["figures"] = {"fig_digits_samples": config["figures"]["fig_digits_samples"]}
     config["experiments"] = {name: config["experiments"][name] for name in ("digits_cfg", "digits_cg")}
     config["trajectories"] = {}
@@ -71,6 +74,28 @@ def test_it_holds_every_claim_and_every_artefact_behind_it(built):
     assert data["cost"][-1]["artefacts"] == len(data["artefacts"])
     (distances,) = [one for one in data["shown"] if one["name"] == "table_digits"]
     assert (built / distances["address"] / "table.csv").is_file()
+
+
+def test_every_number_in_a_table_of_the_report_is_among_the_measured_ones(built):
+    """From the page to the table's CSV, and from there to metrics.csv, where every setting is a column."""
+    table, metrics = (pd.read_csv(built / "tables" / f"{name}.csv") for name in ("table_digits", "metrics"))
+    for row in table.itertuples():
+        label = metrics["label"].isna() if row.label == "all" else metrics["label"].astype(str) == str(row.label)
+        arm = metrics["arm"].isna() if pd.isna(row.arm) else metrics["arm"] == row.arm
+        reference = metrics["reference"].isna() if pd.isna(row.reference) else metrics["reference"] == row.reference
+        same = (metrics["of"] == row.experiment) & (metrics["state"] == row.state) & (metrics["scale"] == row.scale)
+        same &= (metrics["metric"] == row.metric) & (metrics["space"] == row.space) & label & arm & reference
+        assert metrics[same]["value"].mean() == pytest.approx(row.mean, rel=1e-4), row
+    text = (built / "report.html").read_text(encoding="utf-8")
+    section = text[text.index('<h3 id="table_digits">') :]
+    cells = re.findall(r'<td class="number">([\d.]+)(?: ± ([\d.]+))?</td>', section[: section.index("</table>")])
+    shown = [cell for cell in cells if "." in cell[0]]  # the others are k
+    assert len(shown) >= 10
+    for mean, spread in shown:
+        near = (table["mean"] - float(mean)).abs() <= 0.51 * 10 ** -len(mean.split(".")[1])
+        if spread:
+            near &= (table["spread"] - float(spread)).abs() <= 0.51 * 10 ** -len(spread.split(".")[1])
+        assert near.any(), (mean, spread)
 
 
 def test_the_addresses_of_pages_are_explained(built):

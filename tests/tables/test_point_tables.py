@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -66,12 +67,36 @@ def test_a_flow_is_called_by_its_neighbours_only_where_they_differ():
     assert flow_text(ARMS["points_k20"], several=True) == "one flow for all, points k = 20"
 
 
+def claims_follow_from_measured_numbers(results):
+    """Every seed's number of every claim is left less right, or the logarithm of their ratio, out of metrics.csv."""
+    metrics, board = pd.read_csv(results / "tables" / "metrics.csv"), json.loads((results / "claims.json").read_text())
+
+    def side(asked: dict, of: dict, seed: int) -> float:
+        same = (metrics["of"] == (of["of"] or asked["of"])) & (metrics["metric"] == (of["metric"] or asked["metric"]))
+        same &= metrics["scale"].isin(of["scales"]) & metrics["label"].isna() & (metrics["seed"] == seed)
+        state = of["state"] or ("after" if of["arm"] else None if asked["of"].startswith("gauss") else "before")
+        for key, value in {"run": of["run"], "arm": of["arm"], "state": state}.items():
+            same &= metrics[key] == value if value else metrics[key].isna()
+        same &= metrics["reference_run"].isin([asked["reference_run"]]) | metrics["reference_run"].isna()
+        return metrics[same]["value"].mean()
+
+    found = [(part, seed, n) for c in board["claims"] for part in c["parts"] if part["run"]
+             for seed, n in part["run"]["numbers"].items()]  # fmt: skip
+    for part, seed, number in found:
+        asked = json.loads(part["statistic"])
+        left, right = (side(asked, asked[of], int(seed)) if asked[of] else 0.0 for of in ("left", "right"))
+        expected = left - right if asked["value"] == "difference" else np.log(left / right)
+        assert number == pytest.approx(expected, rel=1e-3, abs=1e-4 * abs(left)), part["question"]
+    assert len(found) > 30
+
+
 @pytest.mark.slow
 def test_every_synthetic_result_tiny_end_to_end(tiny_points, project):
     """In one process: each table and figure of the study, over two seeds."""
-    folder = project(tiny_points | {"seeds": [0, 1]})
+    folder = project(tiny_points | {"seeds": [0, 1], "all": [*SYNTHETIC, "metrics", "claims"]})
     done = command_line(folder, "run")
     assert done.returncode == 0, done.stderr
+    claims_follow_from_measured_numbers(folder / "results")
     for name in SYNTHETIC:
         kind, suffix = ("figures", ".pdf") if name.startswith("fig") else ("tables", ".md")
         assert (folder / "results" / kind / f"{name}{suffix}").stat().st_size > 200, name
