@@ -254,3 +254,13 @@ def test_a_classifier_s_file_is_imported(tmp_path, capsys):
     network = spec.build((3, 16, 16), 10, True).eval()
     network.load_state_dict(spec.adapted(read_weights(out)))
     assert torch.equal(network(images(), TIME), original(images(), TIME))
+
+
+def test_scale_shift_and_one_level_are_told_by_shapes():
+    from guidance_study.networks.models.layouts import layout_of
+
+    plain = unet(resblock_updown=False, learn_sigma=False, use_scale_shift_norm=False)
+    one = {**plain, "channel_mult": [2], "attention_resolutions": []}
+    for spec in (unet(), plain, one, {**plain, "use_scale_shift_norm": True}):
+        _, found = layout_of(build(spec, (1, 16, 16), 0).state_dict())
+        assert found.entry == {key: value for key, value in spec.items() if key not in found.untold}

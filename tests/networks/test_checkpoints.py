@@ -14,7 +14,6 @@ from guidance_study.__main__ import main
 from guidance_study.config import seams
 from guidance_study.networks.models.weights import read_weights
 from random_weights import build, drawn
-from safetensors.torch import save_file
 from torch import nn
 
 UNET = {"kind": "unet", "model_channels": 32, "num_res_blocks": 2, "channel_mult": [1, 2, 2],
@@ -66,19 +65,13 @@ def test_a_unet_of_torchs_files(tmp_path, capsys, wrapped, rows):
     torch.save(wrapped(original.state_dict()), tmp_path / "unet.pt")
     paste, state, said = imported(tmp_path / "unet.pt", tmp_path, capsys)
     assert said.startswith("layout adm")
+    assert imported(tmp_path / "unet.pt", tmp_path, capsys, "--layout", "torchcfm")[2] == said
     assert ("classes: 10" in said) == (rows == 10)
     network = seams.parse("networks", paste["networks"]["mine"]).build((3, 16, 16), rows)
     network.load_state_dict(state)
     assert torch.equal(inputs(network, (3, 16, 16), rows), inputs(original, (3, 16, 16), rows))
     weights = paste["models"]["mine"]["weights"]
     assert (tmp_path / "imported.safetensors.sha256").read_text().startswith(weights["sha256"])
-
-
-def test_scale_shift_and_one_level_are_told_by_shapes(tmp_path, capsys):
-    for spec in ({**UNET, "use_scale_shift_norm": True}, {**UNET, "channel_mult": [2], "attention_resolutions": []}):
-        save_file(build(spec, (1, 8, 8), 0).state_dict(), tmp_path / "unet.safetensors")
-        paste, _, _ = imported(tmp_path / "unet.safetensors", tmp_path, capsys)
-        assert paste["networks"]["mine"].items() >= spec.items()
 
 
 class Persistent:
@@ -252,6 +245,7 @@ def test_what_is_not_built_here_is_said(tmp_path, capsys):
         ("updown", state | updown, "is of a variant of layout adm that is not built here"),
         ("less", less, "it lacks middle_block.1.qkv.bias"),
         ("text", None, "is no checkpoint"),
+        ("fid", {"Mixed_5b.branch1x1.conv.weight": torch.ones(2)}, "takes inception-2015-12-05.pt, TorchScript"),
         ("none", None, "holds no tensors by name"),
         ("other", None, "is of no known layout (adm, adm_classifier, edm, dinov2, vae)"),
         ("nan", None, "not finite: input_blocks.0.0.bias"),

@@ -16,6 +16,7 @@ from guidance_study.config import seams
 from guidance_study.networks.models.weights import WeightsError, mismatch
 
 State = dict[str, Tensor]
+INCEPTION = "inception-2015-12-05.pt"
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,9 @@ class Layout:
 def layout_of(state: State, wanted: str | None = None) -> tuple[str, Found]:
     """The name of the layout and what the file is. Raises WeightsError: none, another than wanted, or not as built."""
     names = [name for name, layout in LAYOUTS.items() if all(key in state for key in layout.has)]
+    wanted = ALIASES.get(wanted or "", wanted)
+    if wanted == "inception" or "Mixed_5b.branch1x1.conv.weight" in state:
+        raise WeightsError(f"cannot be taken: the embedding 'inception' takes {INCEPTION}, TorchScript, as it is")
     if wanted not in (None, *LAYOUTS):
         raise WeightsError(f"cannot be of layout '{wanted}': known are {', '.join(LAYOUTS)}")
     if wanted is not None and wanted not in names:
@@ -211,6 +215,7 @@ def _dinov2(state: State) -> Found:
     return Found("embeddings", {"kind": "timm", "model": f"{name}.lvd142m", "pool": "cls"}, turned)
 
 
+ALIASES = {"torchcfm": "adm"}  # its UNet is guided-diffusion's
 LAYOUTS = {
     "adm": Layout(("time_embed.0.weight", "input_blocks.0.0.weight", "out.2.weight"), _adm),
     "adm_classifier": Layout(
