@@ -1,6 +1,7 @@
 """Two measures against each other, quality against diversity say: a line a guidance rule, a point a scale."""
 
 from collections.abc import Iterator
+from itertools import cycle
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
@@ -21,6 +22,12 @@ if TYPE_CHECKING:
     from guidance_study.plan.plan import Plan
 
 
+COLOURS = [
+    "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#8C6D1F", "#7F3C8D", "#7A9A01",
+    "#8A8A8A",
+]  # fmt: skip
+
+
 class Rule(Spec):
     """An experiment at all its scales."""
 
@@ -34,6 +41,7 @@ class Front(Spec):
     title: Title = Field(description="above the panel")
     x: str = Field(description="a metric's column: of diversity, say")
     y: str = Field(description="a metric's column: of quality, say")
+    log_y: bool = Field(False, description="y on a logarithmic axis (our guess)")
     rules: list[Rule] = Field(min_length=1, max_length=10, description="what is drawn")
     arm: str | None = Field(None, description="arm whose ends are drawn too; null: none (our guess)")
 
@@ -44,9 +52,9 @@ class FrontFigure(OverSeeds, Figure):
     kind: Literal["front"]
     panels: list[Front] = Field(min_length=1, max_length=4, description="from left to right")
     colours: list[Colour] = Field(
-        ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#8C6D1F", "#7F3C8D", "#7A9A01"],
+        COLOURS,
         min_length=10,
-        description="of the rules",
+        description="of the rules by label, in the order in which panels name them",
     )
 
     def check(self, at: str, study: "Study") -> None:
@@ -82,14 +90,17 @@ class FrontFigure(OverSeeds, Figure):
         rows, _ = collect(job, None)
         rows = rows[rows["label"].isna() & (rows["space"].isna() | (rows["space"] == EVALUATOR))]
         rows = rows[rows["reference"].isna() | (rows["reference"] == "held_out")]
-        drawn, axes = style.figure(1, len(self.panels), 3.4 * len(self.panels), 3.2)
+        drawn, axes = style.figure(1, len(self.panels), 3.4 * len(self.panels), 3.8)
+        labels = dict.fromkeys(rule.label for panel in self.panels for rule in panel.rules)
+        colours = dict(zip(labels, cycle(self.colours), strict=False))
         for axis, panel in zip(axes[0], self.panels, strict=True):
-            for rule, colour in zip(panel.rules, self.colours, strict=False):
-                self._line(axis, rows[rows["of"] == rule.of], panel, rule.label, colour)
+            for rule in panel.rules:
+                self._line(axis, rows[rows["of"] == rule.of], panel, rule.label, colours[rule.label])
             axis.set_title(panel.title)
             axis.set_xlabel(_words(panel.x))
             axis.set_ylabel(_words(panel.y))
-            axis.legend(fontsize=6.5, edgecolor="none", framealpha=0.9)
+            axis.set_yscale("log" if panel.log_y else "linear")
+            axis.legend(fontsize=6.5, frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncol=2)
         seeds = rows["seed"].nunique()
         about = "a point a scale, the largest one larger" + (
             "; open: after postprocessing" if any(panel.arm for panel in self.panels) else ""

@@ -69,8 +69,9 @@ def read(job: "Job", name: str) -> Panel:
 
     evaluator = job.inputs.get(f"evaluator/{name}")
     samples, dataset = job.inputs[f"samples/{name}"], job.inputs[f"dataset/{name}"].path
+    guidance = job.params["guidance"][name].capitalize()
     return Panel(
-        title=f"{job.params['guidance'][name].capitalize()} guidance",
+        title=guidance if guidance.endswith("guidance") else f"{guidance} guidance",
         before=read_array(samples.path / "samples.npy", mmap_mode="r"),
         after=read_array(job.inputs[f"postprocessed/{name}"].path / "samples.npy", mmap_mode="r"),
         labels=read_array(samples.path / "labels.npy"),

@@ -85,7 +85,7 @@ class Guidance(Kind):
     """A guidance rule: the `guidance` of an experiment or of a run of trajectories."""
 
     short: ClassVar[str]  # in addresses
-    title: ClassVar[str]  # in tables and figures: "... guidance"
+    title: ClassVar[str]  # in tables and figures
     conditional: ClassVar[bool]  # whether it needs a conditional (class-dropped) base model or an unconditional one
     class_free: ClassVar[bool] = True  # whether a conditional base model must know "no class" too
     vectors: ClassVar[bool] = False  # whether it asks for its model's vectors of classes, which closed forms lack

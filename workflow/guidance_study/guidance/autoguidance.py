@@ -15,7 +15,7 @@ class Autoguidance(Guidance):
     kind: Literal["autoguidance"]
     guide: Name = Field(description="name in `models`: the worse version, of the same data and process")
     short: ClassVar[str] = "auto"
-    title: ClassVar[str] = "auto"
+    title: ClassVar[str] = "autoguidance"
     conditional: ClassVar[bool] = True
     class_free: ClassVar[bool] = False
     roles: ClassVar = {"guide": "models"}
