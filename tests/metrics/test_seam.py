@@ -244,7 +244,8 @@ def test_rows_carry_the_scale_and_recipes_the_settings(built):
         states = {row["state"]: row["scale"] for row in json.loads(path.read_text())["rows"]}
         assert all(scale is not None for state, scale in states.items() if state != "real")
         if recipe["of"] == "points":
-            assert recipe["guidance"] == {"kind": "classifier", "gradient_factor": 0.01, "classifier": "linear"}
+            said = {"kind": "classifier", "base": "unconditional", "gradient_factor": 0.01, "classifier": "linear"}
+            assert recipe["guidance"] == said
             assert {(arm["space"], arm["k"], arm["train_on"]) for arm in recipe["arms"]} >= {
                 ("points", 20, "own_scale")
             }
