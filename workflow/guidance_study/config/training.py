@@ -121,6 +121,10 @@ class Classifier(Spec):
     @model_validator(mode="after")
     def _one_source(self) -> Self:
         one_source("classifier", self.training, self.weights)
+        if self.weights is not None and (self.seed is not None or self.part != "train"):
+            raise ValueError(
+                "a classifier with weights from outside takes neither 'seed' nor 'part': it is not trained"
+            )
         return self
 
 

@@ -1,6 +1,7 @@
 """Stage `trajectories`: guided trajectories from the same noises, with learned parts, exact parts, or some of each."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -42,7 +43,7 @@ class Parts:
         if role == EXACT:
             return Model(self.oracle.denoiser(self.process, null=self.oracle.classes), self.oracle.classes)
         eps, _ = load_denoiser(self.job.inputs[f"part/{role}"])
-        return Model(lambda x, t, label: eps(x.float(), t, label).double(), eps.null)
+        return replace(eps, denoiser=lambda x, t, label: eps(x.float(), t, label).double())
 
     def classifier(self, role: str) -> Classifier:
         """logits(x, time)."""

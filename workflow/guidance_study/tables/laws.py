@@ -49,6 +49,8 @@ class LawsTable(Table):
         for i, sampler in enumerate(self.samplers):
             known(f"{at}.samplers[{i}].kind", sampler.kind, SAMPLERS)
             sampler.check(f"{at}.samplers[{i}]", self.process, study.processes[self.process])
+            if sampler.learned_variance:
+                raise ValueError(f"configuration key '{at}.samplers[{i}]' asks for a learned variance: laws have none")
             if sampler.steps % 2:
                 raise ValueError(
                     f"configuration key '{at}.samplers[{i}].steps' has the value {sampler.steps}: it must be even,"

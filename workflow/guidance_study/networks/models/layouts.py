@@ -96,7 +96,8 @@ def _adm(state: State) -> Found:
     entry = {"kind": "unet", **_way_down(state), "learn_sigma": last.shape[0] == 2 * first.shape[1]}
     classes = state["label_emb.weight"].shape[0] if "label_emb.weight" in state else 0
     side = 64  # any: convolutions know none
-    return Found("networks", entry, state, ADM_UNTOLD, (first.shape[1], side, side), classes)
+    untold = ADM_UNTOLD | ({"num_head_channels": 64} if entry["resblock_updown"] else {})  # as the ImageNet models have
+    return Found("networks", entry, state, untold, (first.shape[1], side, side), classes)
 
 
 def _adm_classifier(state: State) -> Found:
@@ -105,7 +106,14 @@ def _adm_classifier(state: State) -> Found:
     side = math.isqrt(positions) * 2 ** (len(down["channel_mult"]) - 1)
     shape = (state["input_blocks.0.0.weight"].shape[1], side, side)
     entry = {"kind": "unet_encoder", **down}
-    return Found("classifiers", entry, state, ADM_UNTOLD, shape, state["out.2.c_proj.weight"].shape[0])
+    return Found(
+        "classifiers",
+        entry,
+        state,
+        ADM_UNTOLD | {"num_head_channels": 64},
+        shape,
+        state["out.2.c_proj.weight"].shape[0],
+    )
 
 
 ADM_UNTOLD = {"num_heads": 1, "num_head_channels": -1, "use_new_attention_order": False, "dropout": 0.0}
