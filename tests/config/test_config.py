@@ -114,6 +114,7 @@ MISTAKES = {
     "a class drowned before it is bare": ({"experiments": {"digits_cfg": {"guidance": {"kind": "condition_annealing", "tau_1": 0.9, "tau_2": 0.5}}}}, ["tau_1 has the value 0.9", "tau_2, 0.5"]),
     "a seed of weights from outside": ({"classifiers": {"digits_noisy": {"training": None, "seed": 1, "weights": {"path": "w.safetensors", "sha256": "0" * 64}}}}, ["classifiers.digits_noisy", "neither 'seed' nor 'part'"]),
     "laws of a learned variance": ({"tables": {"table_laws": {"samplers": [{"kind": "ancestral", "steps": 4, "sigma": "learned"}]}}}, ["tables.table_laws.samplers[0]", "learned variance"]),
+    "cosine betas without a clip": ({"processes": {"ddpm_image": {"betas": "cosine"}}, "experiments": {"digits_cfg": {"sampler": {"grid": "uniform"}}}}, ["experiments.digits_cfg.sampler.clip_x0", "'none'", "log_snr"]),
     "trajectories of a learned variance": ({"trajectories": {"gauss_far": {"sampler": {"kind": "ancestral", "grid": "uniform", "steps": 5, "sigma": "learned"}}}}, ["trajectories.gauss_far.sampler", "learned variance"]),
     "an unconditional base for a rule that wants the class": ({"experiments": {"digits_cg": {"guidance": {"base": "conditional"}}}}, ["experiments.digits_cg.guidance.kind", "'classifier'", "conditional"]),
     "a control without a selector": ({"experiments": {"digits_cfg": {"arms": [{"space": "features", "postprocessor": "digits", "half": "low"}]}}, "tables": {"table_digits": {"arms": None}, "table_digits_quality": {"arms": None}}}, ["experiments.digits_cfg.selector", "None", "margins"]),

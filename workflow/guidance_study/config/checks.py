@@ -161,6 +161,11 @@ def _guidance(at: str, experiment: Experiment, model: Model, study: "Study") -> 
 
 def _sampled(at: str, guidance: Any, sampler: Any) -> None:
     """Some rules are of one sampler's update."""
+    if guidance.fixed_steps and sampler.together is not None:
+        raise ValueError(
+            f"configuration key '{at}' has the value '{sampler.kind}', which chooses its steps: guidance"
+            f" '{guidance.kind}' needs a sampler of fixed steps"
+        )
     if guidance.samplers:
         known(f"{at} (of guidance {guidance.kind})", sampler.kind, list(guidance.samplers))
 

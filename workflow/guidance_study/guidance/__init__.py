@@ -49,10 +49,13 @@ class Model:
         mine, theirs = self(torch.cat([x, x]), torch.cat([t, t]), torch.cat([label, other])).chunk(2)
         return mine, theirs
 
-    def mixed(self, x: "Tensor", t: "Tensor", label: "Tensor", scale: float) -> "Tensor":
-        """Eq. (8): m(x, t) + s (m(x, t, c) - m(x, t)). Raises ValueError for a model that sees no class."""
-        conditional, unconditional = self.both(x, t, label)
-        return unconditional + scale * (conditional - unconditional)
+    def mixed(self, x: "Tensor", t: "Tensor", label: "Tensor", scale: float, other: "Tensor | None" = None) -> "Tensor":
+        """Eq. (8): m(x, t) + s (m(x, t, c) - m(x, t)), or away from `other` in the place of "no class".
+
+        Raises ValueError for a model that sees no class, and is given no other.
+        """
+        mine, theirs = self.both(x, t, label) if other is None else self.pair(x, t, label, other)
+        return theirs + scale * (mine - theirs)
 
 
 def seen(models: Mapping[str, Model], sampler: Sampler, process: Process) -> dict[str, Model]:
@@ -88,6 +91,7 @@ class Guidance(Kind):
     title: ClassVar[str]  # in tables and figures
     conditional: ClassVar[bool]  # whether it needs a conditional (class-dropped) base model or an unconditional one
     class_free: ClassVar[bool] = True  # whether a conditional base model must know "no class" too
+    fixed_steps: ClassVar[bool] = False  # whether it must know how many steps there are, which a solver may choose
     vectors: ClassVar[bool] = False  # whether it asks for its model's vectors of classes, which closed forms lack
     samplers: ClassVar[tuple[str, ...]] = ()  # kinds of the samplers that it is for; none: any
     roles: ClassVar[Mapping[str, Literal["models", "classifiers"]]] = {}  # its keys that name further parts of a study

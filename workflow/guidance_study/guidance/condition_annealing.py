@@ -31,6 +31,7 @@ class ConditionAnnealing(Guidance):
     title: ClassVar[str] = "condition annealing"
     conditional: ClassVar[bool] = True
     vectors: ClassVar[bool] = True
+    fixed_steps: ClassVar[bool] = True
 
     @model_validator(mode="after")
     def _rises(self):
@@ -60,8 +61,7 @@ class ConditionAnnealing(Guidance):
             y = table[label]
             noise = batch.draws.normal(f"condition_annealing/{step.index}/{step.evaluation}", y.shape[1:]).to(y)
             annealed = self._restored(gamma**0.5 * y + self.noise_scale * (1 - gamma) ** 0.5 * noise, y)
-            conditional, free = batch.model.pair(x, t, annealed, table[batch.model.null].expand_as(y))
-            return free + batch.scale * (conditional - free)
+            return batch.model.mixed(x, t, annealed, batch.scale, table[batch.model.null].expand_as(y))
 
         return guided
 

@@ -23,7 +23,6 @@ class IndependentCondition(Guidance):
         def guided(x, t, label, step):
             drawn = batch.draws.uniform(f"independent_condition/{step.index}/{step.evaluation}")
             other = (drawn * batch.classes).long().clamp_max(batch.classes - 1).to(label)
-            mine, theirs = batch.model.pair(x, t, label, other)
-            return theirs + batch.scale * (mine - theirs)
+            return batch.model.mixed(x, t, label, batch.scale, other)
 
         return guided

@@ -21,6 +21,7 @@ class WeightSchedule(Guidance):
     )
     short: ClassVar[str] = "schedule"
     title: ClassVar[str] = "scheduled classifier-free"
+    fixed_steps: ClassVar[bool] = True
     conditional: ClassVar[bool] = True
 
     def factor(self, step: Step) -> float:

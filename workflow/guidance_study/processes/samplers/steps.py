@@ -38,11 +38,17 @@ class SteppedSampler(Sampler):
     fits: ClassVar = (DDPM,)
 
     def check(self, at: str, name: str, process: DDPM) -> None:
-        """No more steps than the process has."""
+        """No more steps than the process has, and an x_0 that is more than noise divided by next to nothing."""
         if self.steps > process.timesteps:
             raise ValueError(
                 f"configuration key '{at}.steps' has the value {self.steps}: at most {process.timesteps}, the steps of"
                 f" process '{name}'"
+            )
+
+        if process.betas == "cosine" and (self.grid, self.clip_x0) == ("uniform", "none"):
+            raise ValueError(
+                f"configuration key '{at}.clip_x0' has the value 'none': cosine betas leave next to no signal at the"
+                f" end of process '{name}', so that x_0 must be clipped, or the grid be log_snr"
             )
 
     def evaluations(self) -> int:
