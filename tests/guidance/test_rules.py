@@ -83,9 +83,9 @@ def test_condition_annealing_drowns_the_class_and_keeps_its_vectors_mean_and_spr
     x, t = START, torch.full((6,), 300)
     for psi in (0.0, 1.0):
         model = annealed(m=m, table=table, tau_1=0.2, tau_2=0.8, noise_scale=0.5, mixing=psi)
-        for index, gamma in ((0, 0.0), (2, 0.0), (5, 0.5), (8, 1.0), (10, 1.0)):
+        for index, (at, gamma) in enumerate(((999, 0.0), (799, 0.0), (499, 0.5), (199, 1.0), (0, 1.0))):
             told.clear()
-            model(x, t, LABEL, Step(DDPM, index, 11, 300, 200))
+            model(x, t, LABEL, Step(DDPM, index, 5, at, at - 1))
             y, n = table[LABEL], Draws(0, "test", 0, 6).normal(f"condition_annealing/{index}/0", (8,)).double()
             if gamma == 1:
                 assert torch.equal(told[0], torch.cat([LABEL, torch.full_like(LABEL, 3)]))
@@ -99,10 +99,25 @@ def test_condition_annealing_drowns_the_class_and_keeps_its_vectors_mean_and_spr
                 expected = (expected - expected.mean(1, keepdim=True)) / expected.std(1, keepdim=True)
                 mine = (mine - y.mean(1, keepdim=True)) / y.std(1, keepdim=True)
             assert torch.allclose(mine, expected, atol=1e-9)
-    with pytest.raises(StudyError, match="needs a sampler of fixed steps"):
-        annealed()(x, t, LABEL, Step(DDPM, 0, None, 300, None))
     with pytest.raises(StudyError, match="needs a network with vectors"):
         annealed(table=None)
+
+
+def test_a_step_is_as_far_from_the_data_as_its_process_or_its_number_says():
+    """Diffusion time, however unevenly steps lie in it; EDM's noise levels have no end, so the steps are counted."""
+    from guidance_study.processes.samplers import Step
+
+    edm, flow = process("edm"), process("rectified_flow")
+    assert [Step(DDPM, i, 3, t, t - 1).share for i, t in enumerate((999, 499, -1))] == [1, 0.5, 0]
+    assert [Step(flow, 0, None, t, None).share for t in (0.0, 0.25, 1.0)] == [1, 0.75, 0]
+    assert [Step(edm, i, 4, 1.0, 0.5, again).share for i, again in ((0, 0), (0, 1), (1, 0), (3, 0))] == [
+        1,
+        0.75,
+        0.75,
+        0.25,
+    ]
+    with pytest.raises(StudyError, match="not known"):
+        _ = Step(edm, 0, None, 1.0, None).share
 
 
 def test_processes_say_what_data_a_value_stands_for():

@@ -126,6 +126,19 @@ def test_a_classifier_whose_levels_nothing_tells_apart_is_refused():
         layout_of(adm_classifier(build(spec, (3, 16, 16), 10, True).state_dict()))
 
 
+@pytest.mark.parametrize("layout", ["adm", "adm_classifier"])
+def test_models_that_see_another_image_beside_the_noisy_one_are_refused(layout):
+    """guided-diffusion's super-resolution models take and, with a learned variance, give six channels."""
+    from guidance_study.networks.models.layouts import layout_of
+    from guidance_study.networks.models.weights import WeightsError
+
+    with torch.device("meta"):
+        adm = build(unet(learn_sigma=False), (6, 16, 16), 10).state_dict()
+        classifier = build(encoder(), (6, 16, 16), 10, True).state_dict()
+    with pytest.raises(WeightsError, match=r"takes 6 channels.*super-resolution"):
+        layout_of(adm if layout == "adm" else adm_classifier(classifier))
+
+
 @pytest.mark.numeric
 def test_cosine_betas_telescope_to_a_squared_cosine():
     """abar_t = f(t + 1) / f(0), but for what the cap of 0.999 leaves of the last step."""

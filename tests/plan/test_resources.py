@@ -71,3 +71,31 @@ def test_estimates_of_operations_are_near_published_ones():
     for network, published in ((edm, 21e9), (ddpm, 6e9)):
         counted = seams.parse("networks", network).operations((3, 32, 32))
         assert counted == pytest.approx(2 * published, rel=0.3)
+
+
+def test_weights_from_outside_are_priced_by_their_file(parsed, tmp_path):
+    """In the job that takes them in, in every job that computes with them, and where features are made by them."""
+    from guidance_study.sources.rawfiles import RawFile
+
+    file = RawFile(tmp_path / "w.safetensors")
+    params = Plan(parsed()).denoiser("digits_conditional", 0).params
+    base = Artefact("denoiser", "outside", params | {"training": None}, {}, weights=file)
+    sampled = Artefact("samples", "s", {"n": 10, "sampler": {"kind": "ddim"}}, {"denoiser": base})
+    features = {"embedding": {"kind": "pixels"}, "part": "train"}
+    spaces = Artefact("features", "f", features, {"images": dataset(IMAGES)}, weights=file)
+    for artefact in (base, sampled, spaces):
+        (tmp_path / "w.safetensors").unlink(missing_ok=True)
+        before = resources.mem_mb(artefact)
+        with (tmp_path / "w.safetensors").open("wb") as stream:
+            stream.truncate(10**9)
+        assert resources.mem_mb(artefact) == before + 2000
+
+
+def test_every_part_with_weights_from_outside_knows_their_file(parsed):
+    weights = {"path": "data/weights/w.safetensors", "sha256": "0" * 64}
+    model = {"dataset": "digits", "process": "ddpm_image", "network": "mlp", "conditional": True, "weights": weights}
+    judge = {"dataset": "digits", "network": {"kind": "mlp"}, "weights": weights}
+    plan = Plan(parsed({"models": {"theirs": model}, "classifiers": {"theirs": judge}}))
+    for artefact in (plan.denoiser("theirs", 0), plan.classifier("theirs", 0)):
+        assert artefact.weights is not None
+        assert str(artefact.weights.path) == weights["path"]

@@ -169,7 +169,9 @@ def test_what_no_model_can_do(study):
         bare.sample(1, label=0)
 
 
-@pytest.mark.parametrize("process", [{"kind": "ddpm"}, {"kind": "edm"}, {"kind": "rectified_flow"}])
+@pytest.mark.parametrize(
+    "process", [{"kind": "ddpm"}, {"kind": "ddpm", "betas": "cosine"}, {"kind": "edm"}, {"kind": "rectified_flow"}]
+)
 def test_a_file_of_any_process_samples(study, tmp_path, process):
     params = study.plan.denoiser("gauss_far", 0).params | {"process": process}
     state = seams.parse("networks", params["network"]).build((1,), params["class_rows"]).state_dict()
@@ -179,6 +181,7 @@ def test_a_file_of_any_process_samples(study, tmp_path, process):
     assert found.shape == (6, 1)
     torch.testing.assert_close(model.sample(6, scale=2, label=torch.tensor([0, 1, 1, 0, 1, 0])), found)
     assert model.dataset is None
+    model.sampler.check("sampler", "its own", model.process)  # so that an experiment would take it
 
 
 def test_a_file_whose_weights_are_of_another_network(study, tmp_path):

@@ -20,6 +20,12 @@ EXACT = 150 * 100 / math.sqrt(DDPM.abar[-1]) * 2.0**-53
 WRONG = 1e-3  # what a network of 20 training steps is off by, at the least: a million times as much
 
 
+ANNEALED = {  # beside classifier-free guidance of the same scale, of a learned part that is told its class by a vector
+    name: {"eps": "conditional", "guidance": {"kind": "condition_annealing"} | options, "scales": [3]}
+    for name, options in {"annealed": {"tau_1": 0, "noise_scale": 1}, "not_annealed": {"noise_scale": 0}}.items()
+} | {"free_at_3": {"eps": "conditional", "guidance": {"kind": "classifier_free"}, "scales": [3]}}
+
+
 def test_frames_are_those_nearest_to_the_wanted_steps():
     ddpm = process(timesteps=100)
     path = [(step, torch.full((1, 1), float(step))) for step in sampler(steps=100).times(ddpm)[1:]]
@@ -42,7 +48,7 @@ def made(tmp_path_factory):
     from conftest import TINY_POINTS, TOP
     from guidance_study.config.loading import read
 
-    config = merge(read(TOP / "config.yaml"), TINY_POINTS)
+    config = merge(merge(read(TOP / "config.yaml"), TINY_POINTS), {"trajectories": {"gauss_far": {"runs": ANNEALED}}})
     folder = tmp_path_factory.mktemp("trajectories")
     shutil.copytree(TOP / "workflow", folder / "workflow", ignore=shutil.ignore_patterns("__pycache__"))
     (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
@@ -60,6 +66,14 @@ def test_exact_classifier_guidance_retraces_the_exact_conditional_path(made):
     assert np.abs(trajectories[rows.index(("exact_both", 1.0))] - exact).max() < EXACT
     assert np.abs(trajectories[rows.index(("nonlinear", 1.0))] - exact).max() > WRONG
     assert (trajectories[:, 0] == trajectories[0, 0]).all()  # all runs start from the same noises
+
+
+def test_a_learned_part_is_told_its_class_by_a_vector(made):
+    results, artefact = made
+    trajectories, rows = np.load(results / artefact.address / "trajectories.npy"), columns(artefact.params)
+    free = trajectories[rows.index(("free_at_3", 3.0))]
+    assert (trajectories[rows.index(("not_annealed", 3.0))] == free).all()
+    assert np.abs(trajectories[rows.index(("annealed", 3.0))] - free).max() > WRONG
 
 
 def test_the_table_of_gaps_shows_it(made):

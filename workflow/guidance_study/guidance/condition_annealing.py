@@ -20,7 +20,7 @@ class ConditionAnnealing(Guidance):
 
     kind: Literal["condition_annealing"]
     tau_1: float = Field(
-        0.6, ge=0, le=1, description="time, from 1 at the noise to 0, up to which the class is bare (their paper)"
+        0.6, ge=0, le=1, description="time, from 1 at the noise to 0, down from which the class is bare (their paper)"
     )
     tau_2: float = Field(0.9, ge=0, le=1, description="time from which nothing of it is left (their paper)")
     noise_scale: float = Field(0.1, ge=0, description="s: size of the noise (their paper: 0.025 to 0.25)")
@@ -40,10 +40,8 @@ class ConditionAnnealing(Guidance):
         return self
 
     def gamma(self, step: Step) -> float:
-        """Their Eq. (2): the share of the class, 1 up to tau_1, 0 from tau_2. StudyError: a solver of free steps."""
-        if step.count is None:
-            raise StudyError("guidance 'condition_annealing' needs a sampler of fixed steps")
-        time = 1 - step.index / max(step.count - 1, 1)
+        """Their Eq. (2): how much of the class there is, 1 up to tau_1 and 0 from tau_2."""
+        time = step.share
         if time <= self.tau_1:
             return 1.0
         return 0.0 if time >= self.tau_2 else (self.tau_2 - time) / (self.tau_2 - self.tau_1)

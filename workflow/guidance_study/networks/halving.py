@@ -34,17 +34,19 @@ def _heads(channels: int) -> int:
 class UNetFields(Spec):
     """What guided-diffusion's UNet and the encoder half of it, its noisy classifier, are built with."""
 
-    model_channels: PositiveInt = Field(128, description="channels of the first level (paper)")
-    num_res_blocks: Depth = Field(2, description="residual blocks a level (paper)")
-    attention_resolutions: list[PositiveInt] = Field([], description="downsampling factors at which to attend (paper)")
+    model_channels: PositiveInt = Field(128, description="channels of the first level (the paper's UNet)")
+    num_res_blocks: Depth = Field(2, description="residual blocks a level (the paper's UNet)")
+    attention_resolutions: list[PositiveInt] = Field(
+        [], description="downsampling factors at which to attend (the paper's UNet)"
+    )
     channel_mult: list[PositiveInt] = Field(
-        [1, 2], min_length=1, max_length=12, description="channel multiple of each level (paper)"
+        [1, 2], min_length=1, max_length=12, description="channel multiple of each level (the paper's UNet)"
     )
-    num_heads: Depth = Field(1, description="attention heads where num_head_channels is -1 (paper)")
+    num_heads: Depth = Field(1, description="attention heads where num_head_channels is -1 (the paper's UNet)")
     num_head_channels: Annotated[int, AfterValidator(_heads)] = Field(
-        -1, description="channels of a head; -1: use num_heads (paper)"
+        -1, description="channels of a head; -1: use num_heads (the paper's UNet)"
     )
-    dropout: float = Field(0.0, ge=0, lt=1, description="dropout probability (paper: 0.1 on CIFAR-10)")
+    dropout: float = Field(0.0, ge=0, lt=1, description="dropout probability (the paper's UNet on CIFAR-10: 0.1)")
     norm_groups: Depth | None = Field(
         None,
         description="groups of a normalisation; null: 32, but never fewer than 4 channels a group (guided-diffusion's:"
@@ -53,7 +55,7 @@ class UNetFields(Spec):
     use_new_attention_order: bool = Field(
         False,
         description="channels of q, k and v side by side, each head by head, and not head by head; no shape tells which"
-        " (guided-diffusion's default; its models of 64 pixels have true)",
+        " (guided-diffusion's default; its diffusion model of 64 pixels has true)",
     )
     use_scale_shift_norm: bool = Field(False, description="FiLM conditioning (guided-diffusion's default)")
     resblock_updown: bool = Field(

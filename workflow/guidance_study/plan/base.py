@@ -1,10 +1,10 @@
 """What everything begins with: datasets, base models, classifiers."""
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from guidance_study.config.training import Classifier, Model
 from guidance_study.plan.recipes import Artefact
+from guidance_study.sources.rawfiles import RawFile
 
 if TYPE_CHECKING:
     from guidance_study.plan.plan import Plan
@@ -47,7 +47,8 @@ def denoiser(plan: "Plan", name: str, seed: int) -> Artefact:
     kind = "conditional" if model.conditional else "unconditional"
     label = f"{network['kind']}-{kind}-" + _which(model, seed)
     inputs = {"dataset": plan.dataset(model.dataset, seed)} if model.training else {}
-    return plan.add(Artefact("denoiser", label, params, inputs, f"model {name}: {_made(model, seed)}"), _missing(model))
+    about, file = f"model {name}: {_made(model, seed)}", _file(model)
+    return plan.add(Artefact("denoiser", label, params, inputs, about, weights=file), file and file.missing)
 
 
 def _which(part: Model | Classifier, seed: int) -> str:
@@ -58,8 +59,8 @@ def _made(part: Model | Classifier, seed: int) -> str:
     return f"trained for {part.training.steps} steps, seed {seed}" if part.training else "weights from outside"
 
 
-def _missing(part: Model | Classifier) -> Callable[[], str | None] | None:
-    return part.weights.file.missing if part.weights else None
+def _file(part: Model | Classifier) -> RawFile | None:
+    return part.weights.file if part.weights else None
 
 
 def _rows(plan: "Plan", model: Model, classes: int) -> int:
@@ -86,5 +87,5 @@ def classifier(plan: "Plan", name: str, seed: int) -> Artefact:
         "seed": seed,
     }
     label = f"{spec.network.kind}-{'noisy' if spec.process else 'clean'}-" + _which(spec, seed)
-    about = f"classifier {name}: {_made(spec, seed)}"
-    return plan.add(Artefact("classifier", label, params, inputs, about), _missing(spec))
+    about, file = f"classifier {name}: {_made(spec, seed)}", _file(spec)
+    return plan.add(Artefact("classifier", label, params, inputs, about, weights=file), file and file.missing)

@@ -17,7 +17,8 @@ def features(plan: "Plan", images: Artefact, space: str, part: str) -> Artefact:
     params = {"embedding": plan.plain("embeddings", space), "part": part}
     label = f"{spec.kind}-{part}-{images.label}"
     about = f"features ({space}) of {PARTS[part]}{images.about}"
-    return plan.add(Artefact("features", label, params, {"images": images}, about), spec.weights.file.missing)
+    file = spec.weights.file
+    return plan.add(Artefact("features", label, params, {"images": images}, about, weights=file), file.missing)
 
 
 def statistics(plan: "Plan", features: Artefact) -> Artefact:

@@ -8,6 +8,7 @@ from functools import cached_property
 from guidance_study.config.facts import Facts
 from guidance_study.config.stages import STAGES, Stage
 from guidance_study.plan import code
+from guidance_study.sources.rawfiles import RawFile
 from guidance_study.support.params import Params
 from guidance_study.support.text import canonical, shown
 
@@ -37,7 +38,7 @@ class Artefact:
 
     `label` is the readable part of the address; it follows from the recipe, so that one recipe has one address.
     `about` says in a person's words what it is, by where in the study it is used first; `facts`
-    what is known of a dataset's arrays.
+    what is known of a dataset's arrays; `weights` the file of those that come from outside.
     """
 
     stage: str
@@ -46,6 +47,7 @@ class Artefact:
     inputs: dict[str, "Artefact"] = field(default_factory=dict)
     about: str = ""
     facts: Facts | None = None
+    weights: RawFile | None = None
 
     @property
     def spec(self) -> Stage:

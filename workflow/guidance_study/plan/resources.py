@@ -1,8 +1,9 @@
 """What a job asks a cluster for: memory, minutes and GPUs, estimated from an artefact's recipe and the attempt.
 
-Rules of thumb, on the safe side; nothing here can change a result. Memory is what the job's arrays take, twice, beside
-what the libraries take; time is arithmetic over speed, three times. Both grow with the attempt, so that a job that was
-killed for too little gets more. A training goes on from its checkpoint, whatever killed it.
+Rules of thumb, on the safe side; nothing here can change a result. Memory is what the job's arrays and weights from
+outside take, twice, beside what the libraries take; time is arithmetic over speed, three times. Both grow with the
+attempt, so that a job that was killed for too little gets more. A training goes on from its checkpoint, whatever killed
+it.
 """
 
 from math import ceil
@@ -29,7 +30,8 @@ def mem_mb(artefact: Artefact, attempt: int = 1) -> int:
     """Megabytes of main memory."""
     sides = [metric.get("manifold_n", 0) for metric in artefact.params.get("metrics", [])]
     distances = 8 * max(sides, default=0) ** 2 / 1e6
-    needed = LIBRARIES[gpus(artefact)] + 2 * sum(map(_array_mb, _held(artefact))) + distances
+    weights = [part.weights.size / 1e6 for part in (artefact, *artefact.inputs.values()) if part.weights]
+    needed = LIBRARIES[gpus(artefact)] + 2 * sum([*map(_array_mb, _held(artefact)), *weights]) + distances
     return attempt * ceil(needed / 500) * 500
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar
 
 from guidance_study.config.seams import Kind
+from guidance_study.support.params import Params
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,7 +21,7 @@ Denoiser = Callable[..., "Tensor"]
 class Process(Kind):
     """How data become noise, and what a network learns of it: an entry of `processes`."""
 
-    sampler: ClassVar[str]  # kind of its usual sampler, where none is named
+    sampler: ClassVar[str]  # kind of its usual sampler
     discrete: ClassVar[bool] = (
         False  # eps(x, t, label) at whole steps t of `abar`, as noisy classifiers and trajectories need
     )
@@ -28,6 +29,10 @@ class Process(Kind):
 
     def check(self, at: str) -> None:
         """Raise ValueError, one sentence, if the values of the configuration key `at` do not fit one another."""
+
+    def usual_sampler(self) -> Params:
+        """The sampler of a model that is loaded by itself, where no experiment names one."""
+        return {"kind": self.sampler}
 
     @abstractmethod
     def times(self, draw: "np.random.Generator", batch: int) -> "np.ndarray":
@@ -44,6 +49,10 @@ class Process(Kind):
     @abstractmethod
     def sigma(self, t: float) -> float:
         """The noise level at a time: standard deviation of the noise in x over the data's factor in it; 0 for data."""
+
+    def share(self, t: float) -> float | None:
+        """How far a time lies from the data, 0, to the noise, 1, in the process's own time; None: it has no end."""
+        return None
 
     @abstractmethod
     def data(self, m: "Tensor", x: "Tensor", t: "Tensor") -> "Tensor":

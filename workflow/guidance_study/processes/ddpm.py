@@ -12,6 +12,7 @@ from pydantic import Field
 
 from guidance_study.config.base import Steps
 from guidance_study.processes import Denoiser, Process
+from guidance_study.support.params import Params
 
 if TYPE_CHECKING:
     import numpy as np
@@ -69,8 +70,13 @@ class DDPM(Process):
     discrete: ClassVar[bool] = True
 
     def check(self, at: str) -> None:
-        """Linear betas rise, and some signal is left at the end."""
+        """Linear betas rise, and some signal is left at the end; a loss that divides by it needs some too."""
         if self.betas == "cosine":
+            if (self.prediction, self.loss_on) == ("eps", "v"):
+                raise ValueError(
+                    f"configuration key '{at}.loss_on' has the value 'v': cosine betas leave next to no signal at the"
+                    " end, by which the loss of a network that predicts eps is divided; predict v, or take eps"
+                )
             return
         if self.beta_end <= self.beta_start:
             raise ValueError(
@@ -85,6 +91,10 @@ class DDPM(Process):
                 f" signal"
                 f" left at the end, abar = {left:.1e}, must be at least {SMALLEST_ABAR:.0e}"
             )
+
+    def usual_sampler(self) -> Params:
+        """DDIM; where next to no signal is left, by steps that need no clipping, as points allow none."""
+        return super().usual_sampler() | ({"grid": "log_snr"} if self.betas == "cosine" else {})
 
     @cached_property
     def abar(self) -> "Tensor":
@@ -112,6 +122,10 @@ class DDPM(Process):
         """sqrt((1 - abar_t) / abar_t)."""
         abar = self.signal(t)
         return ((1 - abar) / abar) ** 0.5
+
+    def share(self, t: float) -> float:
+        """(t + 1) / T: the data stand at t = -1."""
+        return (t + 1) / self.timesteps
 
     def times(self, draw: "np.random.Generator", batch: int) -> "np.ndarray":
         """Diffusion steps to train at, uniform in [0, T), (batch,) int64."""

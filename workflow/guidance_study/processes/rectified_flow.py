@@ -53,6 +53,10 @@ class RectifiedFlow(Process):
         """(1 - s) / s: z_s = (1 - s) n + s x_0."""
         return (1 - t) / t if t > 0 else float("inf")
 
+    def share(self, t: float) -> float:
+        """1 - s."""
+        return 1 - t
+
     def denoiser(self, network: Callable[..., "Tensor"]) -> Velocity:
         """The network as v(z, s, label); Eq. (8) mixes velocities as it mixes eps: they are linear in it."""
         return velocity(network, time_scale=self.time_scale)

@@ -67,6 +67,14 @@ class RawFile:
         plain = self.path.with_name(self.name)
         return plain if not self.path.exists() and plain.exists() else self.path
 
+    @property
+    def size(self) -> int:
+        """Its bytes; 0 where it is not there yet."""
+        try:
+            return self.at.stat().st_size
+        except OSError:
+            return 0
+
     def found(self, path: Path) -> str:
         """The SHA-256 of a file in its place. Raises StudyError."""
         return sha256_of(path) if self.unpacked is None else sha256_of_content(path, self.unpacked)

@@ -215,7 +215,7 @@ def _assembled(source: Input, dataset: Spec | None) -> Model | Classifier | Flow
     if stage == "postprocessor":
         return Flow(params, dataset, *load_flow(source), Solver().plain())
     assert process is not None  # every base model has one
-    sampler = seams.parse("processes.samplers", {"kind": process.sampler})
+    sampler = seams.parse("processes.samplers", process.usual_sampler())
     free = seams.parse("guidance", {"kind": "classifier_free"}) if params["class_dropout"] else None
     return Model(params, dataset, load_network(source), process, sampler, free)
 

@@ -14,6 +14,7 @@ from guidance_study.tables.trajectories import known_runs, travelled
 
 if TYPE_CHECKING:
     from guidance_study.config.study import Study
+    from guidance_study.guidance import Guidance
     from guidance_study.plan.plan import Plan
 
 
@@ -25,6 +26,13 @@ class Pair(Spec):
         description="a run of unconditional eps and a classifier, or, for what two trainings differ by, of another"
         " conditional model; at its first scale"
     )
+
+
+def _stands(side: str, guidance: "Guidance") -> bool:
+    """Whether a run at scale 1 is that side of Eq. (4); on the right also another conditional model, trained again."""
+    if "classifier" not in guidance.roles:
+        return guidance.conditional
+    return side == "right" and not guidance.conditional and getattr(guidance, "gradient_factor", 0) == 1
 
 
 class PairsSpec(OverSeeds):
@@ -45,10 +53,10 @@ class PairsSpec(OverSeeds):
                 runs = study.trajectories[name].runs
                 for side, run in (("left", pair.left), ("right", pair.right)):
                     known(f"trajectories.{name}.runs.{run}.scales[0]", runs[run].scales[0], [1.0])
-                    guidance = runs[run].guidance
-                    fits = guidance.conditional or (side == "right" and getattr(guidance, "gradient_factor", 0) == 1)
-                    if not fits:
-                        needed = "a conditional model" if side == "left" else "a classifier with gradient_factor 1"
+                    if not _stands(side, runs[run].guidance):
+                        needed = "a conditional model without a classifier"
+                        if side == "right":
+                            needed = "a classifier with gradient_factor 1 and an unconditional base, or of " + needed
                         raise ValueError(
                             f"configuration key '{at}.pairs[{i}].{side}' has the value '{run}': that side of Eq. (4) is"
                             f" a run of {needed}"

@@ -92,7 +92,7 @@ def _checked(found: Found) -> None:
 
 def _adm(state: State) -> Found:
     """guided-diffusion's UNet, which torchcfm and improved-diffusion's models share."""
-    first, last = state["input_blocks.0.0.weight"], state["out.2.weight"]
+    first, last = _first(state), state["out.2.weight"]
     entry = {"kind": "unet", **_way_down(state), "learn_sigma": last.shape[0] == 2 * first.shape[1]}
     classes = state["label_emb.weight"].shape[0] if "label_emb.weight" in state else 0
     side = 64  # any: convolutions know none
@@ -100,11 +100,22 @@ def _adm(state: State) -> Found:
     return Found("networks", entry, state, untold, (first.shape[1], side, side), classes)
 
 
+def _first(state: State) -> Tensor:
+    """The first convolution's weight. guided-diffusion's super-resolution models see a small image beside the noise."""
+    first = state["input_blocks.0.0.weight"]
+    if first.shape[1] not in CHANNELS:
+        raise WeightsError(
+            f"takes {first.shape[1]} channels, where images have 1 or 3 and latents 4: models that see another image"
+            " beside the noisy one, as those of super-resolution do, are not built here"
+        )
+    return first
+
+
 def _adm_classifier(state: State) -> Found:
     """guided-diffusion's classifier of noisy images, with its pool "attention"."""
     down, positions = _way_down(state), state["out.2.positional_embedding"].shape[1] - 1
     side = math.isqrt(positions) * 2 ** (len(down["channel_mult"]) - 1)
-    shape = (state["input_blocks.0.0.weight"].shape[1], side, side)
+    shape = (_first(state).shape[1], side, side)
     entry = {"kind": "unet_encoder", **down}
     return Found(
         "classifiers",
@@ -116,6 +127,7 @@ def _adm_classifier(state: State) -> Found:
     )
 
 
+CHANNELS = (1, 3, 4)
 ADM_UNTOLD = {"num_heads": 1, "num_head_channels": -1, "use_new_attention_order": False, "dropout": 0.0}
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from guidance_study.config.seams import Kind, parse
 from guidance_study.processes import Denoiser, Process
+from guidance_study.support.errors import StudyError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -36,6 +37,19 @@ class Step:
     def next_sigma(self) -> float | None:
         """Noise level that the step leads to; 0 at the data."""
         return None if self.next_t is None else self.process.sigma(self.next_t)
+
+    @property
+    def share(self) -> float:
+        """How far x is from the data, 0, to the noise, 1: in its process's own time, or, if that has no end, in steps.
+
+        Raises StudyError where that is not known: steps are chosen by a solver.
+        """
+        own = self.process.share(self.t)
+        if own is not None:
+            return own
+        if self.count is None:
+            raise StudyError("how far from the data a solver is, which chooses its steps, is not known")
+        return 1 - (self.index + self.evaluation) / self.count
 
 
 class Sampler(Kind):
