@@ -1,6 +1,13 @@
-"""Headings of figures."""
+"""Headings, sizes of text and ticks of figures."""
 
+import re
+
+import matplotlib.pyplot as plt
+import pytest
+from conftest import TOP
+from guidance_study.figures import style
 from guidance_study.figures.style import balanced
+from matplotlib.text import Text
 
 
 def test_headings_have_lines_of_about_the_same_length():
@@ -12,3 +19,40 @@ def test_headings_have_lines_of_about_the_same_length():
         assert len(lines) == 1 or len(lines[-1]) >= min(map(len, lines[:-1])) / 3
     assert balanced("", 10) == []
     assert balanced("unbreakable" * 3, 12)
+
+
+@pytest.mark.parametrize("width", [2.5, 5.0, 9.0])
+def test_every_text_can_be_read_where_a_figure_is_as_wide_as_a_column(width):
+    drawn, axes = style.figure(1, 2, width, 2)
+    for axis in axes[0]:
+        axis.plot([1, 3], [0.001, 1], label="drawn")
+        axis.set(xlabel="x", ylabel="y", title="a panel", yscale="log")
+        style.log_ticks(axis)
+        axis.legend()
+        axis.text(0, 0, "said")
+    before = drawn.get_figheight()
+    style.heading(drawn, "A title", "what the marks mean, in as many words as it takes to fill a second line with them")
+    drawn.canvas.draw()
+    texts = [text for text in drawn.findobj(Text) if text.get_text()]
+    assert len(texts) > 12
+    assert min(text.get_fontsize() for text in texts) * 8 / 2.54 / max(width, 8 / 2.54) >= 6
+    assert drawn.get_figheight() > before
+    plt.close(drawn)
+
+
+def test_no_figure_has_a_size_of_text_of_its_own():
+    for file in (TOP / "workflow" / "guidance_study" / "figures").glob("*.py"):
+        assert not re.search(r"font_?size|labelsize", file.read_text()), file
+
+
+@pytest.mark.parametrize(("low", "high"), [(1.9, 2.6), (0.01, 0.9), (1e-4, 3.0)])
+def test_a_logarithmic_axis_has_a_few_plain_numbers_however_little_of_it_is_shown(low, high):
+    drawn, axes = style.figure(1, 1, 3, 2)
+    axes[0][0].plot([0, 1], [low, high])
+    axes[0][0].set_yscale("log")
+    style.log_ticks(axes[0][0])
+    drawn.canvas.draw()
+    shown = [float(text.get_text().replace("−", "-")) for text in axes[0][0].get_yticklabels() if text.get_text()]
+    bottom, top = axes[0][0].get_ylim()
+    assert 2 <= sum(bottom <= value <= top for value in shown) <= 8
+    plt.close(drawn)

@@ -29,9 +29,6 @@ class Line(Spec):
     label: Title = Field(description="in the legend")
 
 
-MANY = 3  # lines above which a legend stands below the panel
-
-
 class Panel(Spec):
     """Lines that share axes."""
 
@@ -87,18 +84,16 @@ class BoundaryFigure(OverSeeds, Figure):
 
         rows, _ = collect(job, None)
         rows = rows[rows["metric"].isin(["boundary", "margin"]) & rows["label"].isna()]
-        many = max(len(panel.lines) for panel in self.panels) > MANY
-        width = max((3.2 if many else 2.4) * len(self.panels), 4.2)  # a title needs some
-        drawn, axes = style.figure(1, len(self.panels), width, 3.4 if many else 2.5)
-        upper_left = {"loc": "upper left"}  # where lines that grow leave room
-        below = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.22), "ncol": 2}
+        width = max(2.4 * len(self.panels), 4.2)  # a title needs some
+        legend = style.lines(width, max(len(panel.lines) for panel in self.panels))
+        drawn, axes = style.figure(1, len(self.panels), width, 2.7 + legend)
         for axis, panel in zip(axes[0], self.panels, strict=True):
             for line, colour in zip(panel.lines, self.colours, strict=False):
                 self._line(axis, rows, line, colour)
             axis.set_title(panel.title)
             axis.set_xlabel("guidance scale")
-            axis.legend(fontsize=6.5, frameon=False, **(below if many else upper_left))
-        axes[0][0].set_ylabel("mean distance to boundary")
+            axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.28))
+        axes[0][0].set_ylabel("mean distance\nto boundary")
         seeds = rows["seed"].nunique()
         about = "positive on the side of the class; dashed: real data"
         about += (

@@ -53,7 +53,7 @@ class EndsFigure(Figure):
 
         entry = read(job, job.params["sources"][0])
         scales = entry.run(self.runs[0])["scales"]
-        drawn, axes = style.figure(len(self.runs), len(scales), 7.2, 0.6 + 2.0 * len(self.runs))
+        drawn, axes = style.figure(len(self.runs), len(scales), style.WIDTH, 1.9 * len(self.runs))
         for line, run in zip(axes, self.runs, strict=True):
             for axis, scale in zip(line, scales, strict=True):
                 ends = entry.of(run, scale)[-1]
@@ -67,9 +67,8 @@ class EndsFigure(Figure):
                 axis.set_aspect("equal")
                 axis.set_xticks([])
                 axis.set_yticks([])
-                axis.text(0.02, 0.98, f"± {reach:.3g}", transform=axis.transAxes, ha="left", va="top", fontsize=7)
-                axis.set_title(f"scale {scale:g}")
+                axis.set_title(f"scale {scale:g}\n± {reach:.3g}")
             spec = entry.run(run)
-            line[0].set_ylabel(side_text(spec).replace(" x ", "\nx "))
-        style.heading(drawn, self.title, "grey: data; corner: half the panel's side, where the data's own is about 3")
+            line[0].set_ylabel(style.wrapped(side_text(spec), style.WIDTH, 0.3))
+        style.heading(drawn, self.title, "grey: data; ±: half the panel's side, where the data's own is about 3")
         return drawn

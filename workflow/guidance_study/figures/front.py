@@ -90,8 +90,9 @@ class FrontFigure(OverSeeds, Figure):
         rows, _ = collect(job, None)
         rows = rows[rows["label"].isna() & (rows["space"].isna() | (rows["space"] == EVALUATOR))]
         rows = rows[rows["reference"].isna() | (rows["reference"] == "held_out")]
-        drawn, axes = style.figure(1, len(self.panels), 3.4 * len(self.panels), 3.8)
         labels = dict.fromkeys(rule.label for panel in self.panels for rule in panel.rules)
+        width = max(2.5 * len(self.panels), style.WIDTH)
+        drawn, axes = style.figure(1, len(self.panels), width, 2.6 + style.lines(width, (len(labels) + 1) // 2))
         colours = dict(zip(labels, cycle(self.colours), strict=False))
         for axis, panel in zip(axes[0], self.panels, strict=True):
             for rule in panel.rules:
@@ -99,8 +100,11 @@ class FrontFigure(OverSeeds, Figure):
             axis.set_title(panel.title)
             axis.set_xlabel(_words(panel.x))
             axis.set_ylabel(_words(panel.y))
-            axis.set_yscale("log" if panel.log_y else "linear")
-            axis.legend(fontsize=6.5, frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncol=2)
+            if panel.log_y:
+                axis.set_yscale("log")
+                style.log_ticks(axis)
+        handles = {line.get_label(): line for axis in axes[0] for line in axis.lines if line.get_label() in labels}
+        drawn.legend(handles=[handles[label] for label in labels], loc="outside lower center", ncols=2)
         seeds = rows["seed"].nunique()
         about = "a point a scale, the largest one larger" + (
             "; open: after postprocessing" if any(panel.arm for panel in self.panels) else ""

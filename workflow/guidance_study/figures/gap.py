@@ -33,7 +33,7 @@ class GapFigure(PairsSpec, Figure):
 
         rows = gaps(job, [pair.plain() for pair in self.pairs])
         rows = rows[rows["metric"] == "rms"]
-        drawn, axes = style.figure(1, 2, 7.2, 1.0 + 0.25 * len(self.pairs), widths=(1, 5))
+        drawn, axes = style.figure(1, 2, style.WIDTH, 0.8 + 0.36 * len(self.pairs), widths=(1, 5))
         for axis, low in zip(axes[0], (True, False), strict=True):
             for i, name in enumerate(self.trajectories):
                 mine = rows[(rows["data"] == name) & ((rows["value"] < ROUNDING) == low)]
@@ -42,16 +42,31 @@ class GapFigure(PairsSpec, Figure):
                              label=name.replace("_", " "))  # fmt: skip
                 axis.scatter(mine["value"], mine["pair"], marker="|", color=self.colours[i], s=40, linewidths=0.8)
             axis.set_xscale("log")
-            axis.set_ylim(len(self.pairs) - 0.5, -0.5)
-            axis.grid(axis="both", color="#DDDDDD", linewidth=0.4, zorder=0)
+            axis.set_ylim(len(self.pairs) - 0.5, -0.8)
+            axis.grid(axis="x", color="#DDDDDD", linewidth=0.4, zorder=0)
         first = rows.drop_duplicates("pair")
-        text = [f"{row.left}   |   {row.right}, {row.steps} steps" for row in first.itertuples()]
-        axes[0][0].set_yticks(range(len(text)), text, fontsize=7)
+        for pair, row in enumerate(first.itertuples()):  # above its points, from the left edge of both panels
+            said = f"{_short(row.left)} | {_short(row.right)}, {row.steps}"
+            over = axes[0][0].get_yaxis_transform()
+            axes[0][0].text(0, pair - 0.25, said, va="bottom", transform=over, zorder=4).set_in_layout(False)
+        axes[0][0].set_zorder(1)  # its words run over the other panel
+        axes[0][0].patch.set_visible(False)
+        axes[0][0].set_yticks([])
         axes[0][0].set_xlim(1e-17, 1e-13)
         axes[0][0].set_xlabel("rounding")
-        axes[0][1].tick_params(labelleft=False)
+        axes[0][1].set_yticks([])
+        axes[0][1].spines["left"].set_visible(False)
         axes[0][1].set_xlabel("RMS distance, scale 1")
-        axes[0][1].legend(fontsize=7, loc="lower right")
-        about = "left side of Eq. (4) | right side; exact parts are the mixture's closed form; ticks: single seeds"
+        drawn.legend(*axes[0][1].get_legend_handles_labels(), loc="outside lower center", ncols=len(self.trajectories))
+        about = (
+            "left side of Eq. (4) | right side, sampling steps; exact: the mixture's closed form; ticks: single seeds"
+        )
         style.heading(drawn, self.title, about)
         return drawn
+
+
+def _short(side: str) -> str:
+    """A side of Eq. (4) in words that fit above a row."""
+    for long, short in (("unconditional", "uncond."), ("conditional", "cond."), (" classifier", "")):
+        side = side.replace(long, short)
+    return side

@@ -62,19 +62,26 @@ class LossesFigure(Figure):
         from guidance_study.figures import style
         from guidance_study.support.reading import read_array
 
-        drawn, axes = style.figure(1, len(self.panels), 2.2 * len(self.panels), 3.2)
-        for axis, panel in zip(axes[0], self.panels, strict=True):
+        named = max(len(panel.models) + len(panel.classifiers) for panel in self.panels)
+        rows, columns = (len(self.panels) + 1) // 2, min(len(self.panels), 2)
+        drawn, axes = style.figure(rows, columns, style.WIDTH, rows * (2.4 + style.lines(style.WIDTH, named)))
+        places = [axis for row in axes for axis in row]
+        for axis in places[len(self.panels) :]:
+            axis.axis("off")
+        for axis, panel in zip(places, self.panels, strict=False):
             roles = [f"models/{name}" for name in panel.models] + [f"classifiers/{name}" for name in panel.classifiers]
             for role, colour in zip(roles, 2 * style.CLASS_COLOURS, strict=False):
                 if role in job.inputs:
                     done, mean = smoothed(read_array(job.inputs[role].path / "losses.npy"))
                     axis.plot(done, mean, color=colour, linewidth=0.9, label=role.split("/")[1].replace("_", " "))
             axis.set_yscale("log")
+            style.log_ticks(axis)
             axis.set_title(panel.title)
             axis.set_xlabel("share of the training")
             if axis.lines:
-                axis.legend(fontsize=6, frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.22))
-        axes[0][0].set_ylabel("training loss, running mean")
+                axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.3))
+        for row in axes:
+            row[0].set_ylabel("running mean")
         style.heading(drawn, self.title, f"a mean over a {SHARE}th of the training; training seed {job.params['seed']}")
         return drawn
 

@@ -60,24 +60,28 @@ class MarginFigure(Figure):
 
         real, sets = self._sets(job)
         judges = list(real.judges)
-        drawn, axes = style.figure(1, len(judges) + 1, 2.4 * (len(judges) + 1), 2.5)
+        drawn, axes = style.figure(1, len(judges) + 1, style.WIDTH, 2.4)
+        share = 0.7 / (len(judges) + 1)  # of the width, for a panel's words
         named = list(zip(("real, held out", "before", "after"), sets, self.colours, strict=True))
         for axis, judge in zip(axes[0], judges, strict=False):
             for label, one, colour in named:
                 _distribution(axis, _joined(one, lambda s, by=judge: s.margin(by)), label, colour)
             axis.axvline(0, color="black", linewidth=0.6)
-            axis.set_title(f"judge: {judge.name}".replace("_", " ") if judge.name else "exact")
-            axis.set_xlabel("distance to boundary")
-        axes[0][0].set_ylabel("share of samples below")
-        axes[0][0].legend(fontsize=6.5, edgecolor="none", framealpha=0.9)
+            named_judge = f"judge: {judge.name}".replace("_", " ") if judge.name else "exact"
+            axis.set_title(style.wrapped(named_judge, style.WIDTH, share))
+            axis.set_xlabel("distance")
+        axes[0][0].set_ylabel("share below")
         for label, one, colour in named[:2]:
             means = _by_tenth(one, judges[0], real)
             axes[0][-1].plot(range(1, TENTHS + 1), means, color=colour, marker="o", markersize=3, label=label)
-        axes[0][-1].set_title("who lies off the data?")
-        axes[0][-1].set_xlabel("tenth of a class by distance")
-        axes[0][-1].set_ylabel("mean distance off the data")
-        axes[0][-1].legend(fontsize=6.5, edgecolor="none", framealpha=0.9)
-        about = f"scale {self.scale:g}, flow {self.arm.replace('_', ' ')}; negative: on the wrong side"
+        axes[0][-1].set_title(style.wrapped("who lies off the data?", style.WIDTH, share))
+        axes[0][-1].set_xlabel("tenth")
+        axes[0][-1].set_ylabel("off the data")
+        drawn.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=len(named))
+        about = (
+            f"scale {self.scale:g}, flow {self.arm.replace('_', ' ')}; distance: to the boundary, negative on the wrong"
+        )
+        about += " side; right: mean distance off the data, by tenth of a class from the nearest to the boundary"
         style.heading(drawn, self.title, about)
         return drawn
 

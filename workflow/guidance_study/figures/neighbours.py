@@ -74,8 +74,8 @@ class NeighboursFigure(Figure):
             index = read_array(job.inputs[f"neighbours/{space}"].path / "index.npy")[:shown, : self.k]
             panels.append((space.replace("_", " "), real[index]))
         widths = (1, *[self.k] * len(self.spaces))
-        side = 7.0 / sum(widths)
-        drawn, axes = style.figure(1, len(panels), 7.2, 0.8 + side * shown, widths=widths)
+        side = style.WIDTH / sum(widths)
+        drawn, axes = style.figure(1, len(panels), style.WIDTH, 0.3 + side * shown, widths=widths)
         for axis, (title, images) in zip(axes[0], panels, strict=True):
             axis.imshow(sheet(images).squeeze(), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
             axis.set_title(title)

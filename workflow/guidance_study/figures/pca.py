@@ -6,7 +6,6 @@ from pydantic import Field
 
 from guidance_study.config.base import PositiveInt
 from guidance_study.figures.panels import Panels, read
-from guidance_study.support.text import as_plot
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,7 +38,7 @@ class PCAFigure(Panels):
         from guidance_study.figures import style
         from guidance_study.networks.models import features
 
-        drawn, axes = style.figure(len(self.experiments), 3, 7.2, 0.4 + 2.4 * len(self.experiments))
+        drawn, axes = style.figure(len(self.experiments), 3, style.WIDTH, 0.1 + 2.0 * len(self.experiments))
         shown: list[np.ndarray] = []  # training data that have a panel
         for row, name in zip(axes, self.experiments, strict=True):
             panel = read(job, name)
@@ -51,7 +50,7 @@ class PCAFigure(Panels):
             sets = [("training data", real, panel.real_labels)]
             for images, when in ((panel.before, "before"), (panel.after, "after")):
                 points = pca.transform(two(features(panel.evaluator, images[: self.n])))
-                sets.append((f"{panel.title},\n{when}", points, panel.labels[: self.n]))
+                sets.append((f"{panel.title.removesuffix(' guidance')},\n{when}", points, panel.labels[: self.n]))
             low, high = real.min(0), real.max(0)
             again = any(np.array_equal(real, before) for before in shown)  # training data that have a panel already
             for axis, (title, points, labels) in list(zip(row, sets, strict=True))[again:]:
@@ -59,17 +58,15 @@ class PCAFigure(Panels):
                 axis.set_xlim(low[0] - 0.15 * (high - low)[0], high[0] + 0.15 * (high - low)[0])
                 axis.set_ylim(low[1] - 0.15 * (high - low)[1], high[1] + 0.15 * (high - low)[1])
             share = pca.explained_variance_ratio_ * 100
-            row[0].set_ylabel(f"component 2 ({share[1]:.0f} % of variance)")
             for axis in row:
-                axis.set_xlabel(f"component 1 ({share[0]:.0f} %)")
+                axis.set(xticks=[], yticks=[], xlabel=f"component 1, {share[0]:.0f} %")
+            row[int(again)].set_ylabel(f"component 2, {share[1]:.0f} %")
             if again:
                 row[0].axis("off")
-                row[1].set_ylabel(f"component 2 ({share[1]:.0f} % of variance)")
             shown.append(real)
-        about = (
-            f"grey: training data; numbers: median of each class's training data; flow: {self.arm.replace('_', ' ')}"
-        )
-        drawn.suptitle(f"{as_plot(self.title)}\n({about})")
+        about = "grey: training data; numbers: median of a class's; per cent: of their variance; flow: "
+        about += self.arm.replace("_", " ")
+        style.heading(drawn, self.title, about)
         return drawn
 
     def _scatter(self, axis, title, points, labels, real, real_labels) -> None:
@@ -82,8 +79,8 @@ class PCAFigure(Panels):
         axis.scatter(*points.T, s=2, c=colours, linewidths=0, alpha=0.7, rasterized=True)
         spots = _apart(np.stack([np.median(real[real_labels == c], axis=0) for c in np.unique(real_labels)]))
         for label, (x, y) in zip(np.unique(real_labels), spots, strict=True):
-            box = {"boxstyle": "circle,pad=0.15", "facecolor": "white", "edgecolor": CLASS_COLOURS[label % 10]}
-            axis.text(x, y, str(label), ha="center", va="center", fontsize=6.5, bbox=box)
+            box = {"boxstyle": "circle,pad=0.1", "facecolor": "white", "edgecolor": CLASS_COLOURS[label % 10]}
+            axis.text(x, y, str(label), ha="center", va="center", bbox=box)
         axis.set_title(title)
 
 
@@ -94,7 +91,7 @@ def two(seen: "np.ndarray") -> "np.ndarray":
     return seen if seen.shape[1] > 1 else np.pad(seen, ((0, 0), (0, 1)))
 
 
-def _apart(spots, share: float = 0.09):
+def _apart(spots, share: float = 0.15):
     """Spots (C, 2) moved until no two are closer than a share of their extent, so that labels do not hide another."""
     import numpy as np
 

@@ -80,19 +80,20 @@ class PointsFigure(Figure):
             states = ["before", *self.arms]
             grid = [[(clouds[0], scale, state) for scale in scales[0]] for state in states]
             grid = [[(clouds[0], None, None) if i == 0 else None, *row] for i, row in enumerate(grid)]
-        size = 7.2 / len(grid[0])
-        drawn, axes = style.figure(len(grid), len(grid[0]), 7.2, 0.75 + (size + 0.22) * len(grid))
+        size = style.WIDTH / len(grid[0])
+        drawn, axes = style.figure(len(grid), len(grid[0]), style.WIDTH, (size + 0.85) * len(grid))
         for line, cells in zip(axes, grid, strict=True):
             for axis, cell in zip(line, cells, strict=True):
                 if cell is None:
                     axis.axis("off")
                 else:
-                    self._panel(axis, *cell)
+                    self._panel(axis, size, *cell)
         self._legend(axes, grid, clouds)
         style.heading(drawn, self.title, self._about(clouds))
         return drawn
 
-    def _panel(self, axis, cloud, scale, state) -> None:
+    def _panel(self, axis, size: float, cloud, scale, state) -> None:
+        from guidance_study.figures import style
         from guidance_study.figures.style import REAL, WRONG
 
         points, labels = cloud.real_points(self.n) if scale is None else cloud.points(scale, state)
@@ -116,10 +117,10 @@ class PointsFigure(Figure):
             axis.scatter(*points[rows].T, s=9, facecolors="none", edgecolors=WRONG, linewidths=0.4, rasterized=True)
             outside = (abs(points) > cloud.reach).any(1).mean()
             said = f"{share:.1%}" + (f"\n{outside:.1%} outside" if outside >= LEAST else "")
-            corner = {"transform": axis.transAxes, "ha": "right", "va": "bottom", "color": WRONG, "fontsize": 7}
-            box = {"facecolor": "white", "edgecolor": "none", "pad": 0.8}
-            axis.text(0.98, 0.02, said, bbox=box, **corner)  # where the classes of a fractal leave room
-            axis.set_title(f"scale {scale:g}\n{cloud.state_text(state)}")
+            axis.set_xlabel(said, color=WRONG)
+            axis.set_title(
+                f"scale {scale:g}\n{style.wrapped(cloud.state_text(state), style.WIDTH, size / style.WIDTH)}"
+            )
         axis.set_xlim(-cloud.reach, cloud.reach)
         axis.set_ylim(-cloud.reach, cloud.reach)
         axis.set_aspect("equal")
@@ -146,14 +147,14 @@ class PointsFigure(Figure):
         handles = [Line2D([], [], color=c, label=f"class {i}", **dot) for i, c in enumerate(self.colours[:2])]
         handles.append(Line2D([], [], markerfacecolor="none", color=WRONG, label="outlier", **dot))
         handles.append(Line2D([], [], color="black", linewidth=0.8, label="boundary"))
-        free[0].legend(handles=handles, loc="upper left", frameon=False, fontsize=7)
+        free[0].legend(handles=handles, loc="upper left", frameon=False)
 
     def _about(self, clouds) -> str:
         guided = any(cloud.line is not None for cloud in clouds)
         about = (
-            f"red number: share of outliers, farther from real points of their class than {OUTLIER:.1%} of real points"
-            f" are; rings: the farthest, {RINGS // 100} for each percent of outliers; outside: of the frame; solid: the"
-            " true boundary"
+            f"red: share of outliers, farther from real points of their class than {OUTLIER:.1%} of real points are,"
+            f" and of points outside the frame; rings: the farthest, {RINGS // 100} for each percent; solid: the true"
+            " boundary"
         )
         about += "; dashed: the linear classifier's" if guided else ""
         factors = {cloud.gradient_factor for cloud in clouds}

@@ -6,7 +6,6 @@ from pydantic import Field
 
 from guidance_study.config.base import PositiveInt
 from guidance_study.figures.panels import Panels, read
-from guidance_study.support.text import as_plot
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,7 +41,7 @@ class SamplesFigure(Panels):
         """The matplotlib figure: a row for each experiment, before on the left, after on the right."""
         from guidance_study.figures import style
 
-        drawn, axes = style.figure(len(self.experiments), 2, 7.2, 0.6 + 2.25 * len(self.experiments))
+        drawn, axes = style.figure(len(self.experiments), 2, style.WIDTH, 0.1 + 1.6 * len(self.experiments))
         for row, name in zip(axes, self.experiments, strict=True):
             panel = read(job, name)
             chosen = self._chosen(panel)
@@ -52,8 +51,8 @@ class SamplesFigure(Panels):
         judged = any(f"evaluator/{name}" in job.inputs for name in self.experiments)
         which = "that the flow moves farthest" if self.choose == "most_moved" else "first by index"
         about = f"of each class those {which}, by {self.arm.replace('_', ' ')}"
-        about += "\nred frame: the evaluator sees another class" if judged else ""
-        drawn.suptitle(f"{as_plot(self.title)}\n{about}")
+        about += "; red frame: the evaluator sees another class" if judged else ""
+        style.heading(drawn, self.title, about)
         return drawn
 
     def _chosen(self, panel):

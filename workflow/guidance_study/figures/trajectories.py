@@ -70,20 +70,21 @@ class TrajectoriesFigure(Figure):
             grid = [[(entry, run, self.scales[0]) for entry in entries] for run in self.runs]
         else:
             grid = [[(entry, self.runs[0], scale) for scale in self.scales] for entry in entries]
-        drawn, axes = style.figure(len(grid), len(grid[0]), 7.2, 0.8 + 1.95 * len(grid))
+        drawn, axes = style.figure(len(grid), len(grid[0]), style.WIDTH, 0.6 + 1.45 * len(grid))
         reach = self._reach(grid)
         for row, (line, cells) in enumerate(zip(axes, grid, strict=True)):
             for column, (axis, (entry, run, scale)) in enumerate(zip(line, cells, strict=True)):
                 self._panel(axis, job, entry, run, scale, reach)
                 if row == 0:
                     axis.set_title(self._column_title(entry, scale))
+                axis.tick_params(labelleft=column == 0, labelbottom=row == len(grid) - 1)
+                if row == len(grid) - 1:
+                    axis.set_xlabel("step t")
                 if column == 0:
                     axis.set_ylabel(f"{self._row_title(entry, run)}\n$x_t$")
-                if row == len(grid) - 1:
-                    axis.set_xlabel("diffusion step t")
         self._legend(drawn, entries[0].oracle.classes)
-        about = "boundary: p(c | x_t) = 1/2 of the guiding classifier, of the data where none guides; right: where"
-        about += " trajectories end, lines: true densities"
+        about = "boundary: p(c | x_t) = 1/2 of the guiding classifier, of the data where none guides; beside: ends of"
+        about += " trajectories, and true densities"
         style.heading(drawn, self.title, about)
         return drawn
 
@@ -99,7 +100,7 @@ class TrajectoriesFigure(Figure):
 
         handles = [Line2D([], [], color=c, label=f"class {i}") for i, c in enumerate(self.colours[:classes])]
         handles.append(Line2D([], [], color="black", linestyle="dashed", label="boundary"))
-        drawn.legend(handles=handles, loc="outside lower center", ncols=len(handles), fontsize=7, frameon=False)
+        drawn.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False)
 
     def _column_title(self, entry, scale: float) -> str:
         return self._data_title(entry) if self.columns == "data" else f"scale {scale:g}"
@@ -110,7 +111,7 @@ class TrajectoriesFigure(Figure):
         if self.columns == "scales":
             return self._data_title(entry)
         spec = entry.run(run)
-        return side_text(spec).replace(" x ", "\nx ")
+        return side_text(spec).replace(" x ", "\nx ").replace(" classifier", "\nclassifier")
 
     def _data_title(self, entry) -> str:
         return f"means ±{float(entry.oracle.means.abs().max()):g}"
@@ -128,7 +129,7 @@ class TrajectoriesFigure(Figure):
         self._boundary(axis, job, entry, run, times, reach)
         axis.set_xlim(times[0], 0)
         axis.set_ylim(-reach, reach)
-        axis.set_xticks([1000, 500, 0] if times[0] == 1000 else [int(times[0]), 0])
+        axis.set_xticks([int(times[0]), 0])
         self._ends(axis, entry, trajectories[-1], reach)
 
     def _boundary(self, axis, job: "Job", entry, run: str, times, reach: float) -> None:
