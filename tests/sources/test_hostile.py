@@ -192,7 +192,7 @@ def test_whole_numbers_are_no_weights(tmp_path, dtype):
     name = next(iter(network.state_dict()))
     state = network.state_dict() | {name: torch.ones_like(network.state_dict()[name], dtype=dtype)}
     save_file(state, path)
-    with pytest.raises(WeightsError, match=f"whole.safetensors' holds no weights of MLP: whole numbers has {name}"):
+    with pytest.raises(WeightsError, match=f"whole.safetensors' holds no weights of MLP: no real numbers has {name}"):
         filled(network, read_weights(path), path, "MLP")
 
 

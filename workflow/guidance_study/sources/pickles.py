@@ -6,30 +6,34 @@ from typing import Any, BinaryIO
 
 from guidance_study.support.errors import StudyError
 
-# What a pickle may name: how numpy writes arrays, under its names of then and now, and byte strings of Python 2.
-ALLOWED = {
-    *((f"numpy.{core}.multiarray", name) for core in ("core", "_core") for name in ("_reconstruct", "scalar")),
-    ("numpy", "ndarray"),
-    ("numpy", "dtype"),
-    ("_codecs", "encode"),
-}
-
 
 class UnsafePickle(StudyError):
     """A pickle names something that could run code; the message says what."""
 
 
-class _Unpickler(pickle.Unpickler):
+class StandIn:
+    """Built in the place of what a pickle names: the only objects that are handed a state, by their own rules."""
+
+
+class _Unpickler(pickle._Unpickler):  # type: ignore[name-defined]  # Python's own: C's sets attributes of anything
     def __init__(self, stream: BinaryIO, built: Callable[[str, str], Any]):
         super().__init__(stream, encoding="latin1")
         self.built = built
 
     def find_class(self, module: str, name: str) -> Any:
-        if (module, name) in ALLOWED:
-            return super().find_class(module, name)
-        if (found := self.built(module, name)) is None:
+        from guidance_study.sources.arrays import BUILT
+
+        found = BUILT.get(f"{module}.{name}") or self.built(module, name)
+        if found is None:
             raise UnsafePickle(f"it asks for '{module}.{name}', and a file of data or weights has no need of code")
         return found
+
+    def load_build(self) -> None:
+        state = self.stack.pop()
+        if isinstance(self.stack[-1], StandIn):
+            self.stack[-1].__setstate__(state)  # type: ignore[attr-defined]
+
+    dispatch = pickle._Unpickler.dispatch | {pickle.BUILD[0]: load_build}  # type: ignore[attr-defined]
 
 
 def unpickled(stream: BinaryIO, built: Callable[[str, str], Any] = lambda module, name: None) -> Any:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from pydantic import ValidationError
 from torch import Tensor
 
 from guidance_study.config import seams
@@ -73,8 +74,13 @@ def layout_of(state: State, wanted: str | None = None) -> tuple[str, Found]:
         AttributeError,
         ArithmeticError,
     ) as error:  # of shapes that none have
-        said = (str(error).strip() or type(error).__name__).splitlines()[-1].strip()
-        raise WeightsError(f"is of a variant of layout {name} that is not built here: {said}") from None
+        said = str(error) or type(error).__name__
+        if isinstance(error, ValidationError):  # what shapes tell is no network that could be configured
+            first = error.errors()[0]
+            said = " ".join([*map(str, first["loc"]), first["msg"].removeprefix("Value error, ")])
+        raise WeightsError(
+            f"is of a variant of layout {name} that is not built here: {' '.join(said.split())}"
+        ) from None
     return name, found
 
 
@@ -128,7 +134,13 @@ def _adm_classifier(state: State) -> Found:
 
 
 CHANNELS = (1, 3, 4)
-ADM_UNTOLD = {"num_heads": 1, "num_head_channels": -1, "use_new_attention_order": False, "dropout": 0.0}
+ADM_UNTOLD = {
+    "num_heads": 1,
+    "num_head_channels": -1,
+    "norm_groups": 32,
+    "use_new_attention_order": False,
+    "dropout": 0.0,
+}
 
 
 def _way_down(state: State) -> dict[str, Any]:
@@ -155,7 +167,6 @@ def _way_down(state: State) -> dict[str, Any]:
         "attention_resolutions": sorted(set(attends)),
         "use_scale_shift_norm": embeds == 2 * levels[0][0],
         "resblock_updown": bool(halving),
-        "norm_groups": 32,
     }
 
 
@@ -215,7 +226,17 @@ def _edm(state: State) -> Found:
 
 def _vae(state: State) -> Found:
     """diffusers' AutoencoderKL, of which the encoder is used."""
+    from guidance_study.networks.modules.vae import PosteriorMean, encoder_state, sizes
+
+    encoder = encoder_state(state)
+    with torch.device("meta"):
+        network = PosteriorMean(**sizes(encoder))
+    if said := mismatch(network.state_dict(), encoder):
+        raise WeightsError(f"is no AutoencoderKL as diffusers stores it: {said}")
     return Found("embeddings", {"kind": "vae"}, state)
+
+
+PATCH, GRID = 14, 37  # of DINOv2: pixels of a patch's side, patches of an image's
 
 
 def _dinov2(state: State) -> Found:
@@ -227,6 +248,12 @@ def _dinov2(state: State) -> Found:
     size = {384: "small", 768: "base", 1024: "large", 1536: "giant"}.get(width)
     if size is None:
         raise WeightsError(f"has tokens of {width} numbers: DINOv2's have 384, 768, 1024 or 1536")
+    kernel, positions = state["patch_embed.proj.weight"].shape[2:], state["pos_embed"].shape[1]
+    if tuple(kernel) != (PATCH, PATCH) or positions not in (GRID**2, GRID**2 + 1):
+        raise WeightsError(
+            f"has patches of {' x '.join(map(str, kernel))} pixels and {positions} positions: DINOv2's have"
+            f" {PATCH} x {PATCH} and {GRID**2 + 1}, of images of {PATCH * GRID} pixels"
+        )
     name = f"vit_{size}_patch14_{registers}dinov2"
     network: Any = timm.create_model(name, num_classes=0)
     turned = {key: value for key, value in checkpoint_filter_fn(state, network).items() if key != "mask_token"}

@@ -48,13 +48,13 @@ def mismatch(wanted: dict[str, Tensor], found: dict[str, Tensor]) -> str:
         "it lacks": [key for key in wanted if key not in found],
         "it has an unknown": [key for key in found if key not in wanted],
         "another shape has": [key for key in wanted if key in shared and wanted[key].shape != found[key].shape],
-        "whole numbers has": [key for key in wanted if key in shared and _rounded(wanted[key], found[key])],
+        "no real numbers has": [key for key in wanted if key in shared and _other_kind(wanted[key], found[key])],
     }
     return "; ".join(f"{what} {listed(keys)}" for what, keys in differences.items() if keys)
 
 
-def _rounded(wanted: Tensor, found: Tensor) -> bool:
-    """Whether whole numbers, or truths, came where others are wanted."""
+def _other_kind(wanted: Tensor, found: Tensor) -> bool:
+    """Whether whole or complex numbers, or truths, came where real ones are wanted."""
     return wanted.is_floating_point() and not found.is_floating_point()
 
 
