@@ -4,6 +4,7 @@ import pytest
 from conftest import TOP
 from guidance_study.config import seams
 from guidance_study.config.loading import ConfigError, load, merge, read
+from guidance_study.config.sentences import no_target
 
 MISTAKES = {
     "unknown key": ({"networks": {"mlp": {"widht": 3}}}, ["networks.mlp.widht", "3", "width"]),
@@ -218,3 +219,12 @@ OVER = {
 def test_overlays_are_valid(overlay):
     below = [TOP / "config" / f"{OVER[overlay.stem]}.yaml"] if overlay.stem in OVER else []  # as their heads say
     assert load([TOP / "config.yaml", *below, overlay]) != load([TOP / "config.yaml", *below])
+
+
+def test_a_name_that_is_no_target_is_met_with_what_it_may_have_meant():
+    targets = ["table_1", "table_1d", "fig_boundary"]
+    assert "did you mean fig_boundary?" in no_target("fig_bondary", targets)
+    assert "declared in config/guidance.yaml: add --configfile config/guidance.yaml" in no_target(
+        "table_guidance", targets
+    )
+    assert "declared are table_1, table_1d, fig_boundary" in no_target("denoiser", targets)

@@ -76,6 +76,24 @@ def test_it_holds_every_claim_and_every_artefact_behind_it(built):
     assert (built / distances["address"] / "table.csv").is_file()
 
 
+def test_it_begins_with_the_answers_and_says_whose_the_verdicts_are(built):
+    """The two questions, by the claims on each; text and page alike."""
+    lines = (built / "report.md").read_text().splitlines()
+    text = (built / "report.html").read_text(encoding="utf-8")
+    said = json.loads((built / "report.json").read_text())
+    for line, one in zip(lines[2:4], said["answers"], strict=True):
+        assert line.startswith(f"{one['question']} {one['answer']}")
+        assert f"{one['question']} {one['answer']}." in text
+        assert text.index(one["question"]) < text.index("<table")
+        numbers = [int(n) for n in re.findall(r"\d+", one["claims"])]
+        about = [claim for claim in said["claims"] if claim["number"] in numbers]
+        words = {claim["verdict"] for claim in about}
+        assert one["answer"] == {"holds": "Yes", "does not hold": "No"}.get(
+            words.pop() if len(words) == 1 else "", "Not decided as a whole"
+        )
+    assert text.index("verdict, measured and seeds are theirs") < text.index("<table")
+
+
 def test_every_number_in_a_table_of_the_report_is_among_the_measured_ones(built):
     """From the page to the table's CSV, and from there to metrics.csv, where every setting is a column."""
     table, metrics = (pd.read_csv(built / "tables" / f"{name}.csv") for name in ("table_digits", "metrics"))

@@ -38,9 +38,9 @@ def test_artefacts_from_before_recipes_named_code_are_explained(results):
 @pytest.mark.parametrize(
     ("named", "said"),
     [
-        ("table_digits_nn", "'table_digits_nn' is no table or figure in"),
-        ("config.yaml", "'config.yaml' is no table or figure in"),
-        ("tables/none.csv", "does not lie below it; name another folder with --results"),
+        ("table_digits_nn", "'table_digits_nn' is no table or figure that was made in"),
+        ("config.yaml", "'config.yaml' is no table or figure that was made in"),
+        ("tables/none.csv", "does not lie below it; make it first, or name another folder with --results"),
         ("table/table_digits-0", "'table/table_digits-0' has no manifest: it was not made by this pipeline"),
         ("table", "'table' belongs to no artefact; name a table, figure or page, or something below a stage's folder"),
     ],

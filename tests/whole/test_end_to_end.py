@@ -159,7 +159,12 @@ def test_plan_counts_what_is_there_and_what_is_not(built, project, tiny):
     assert lines[-1].startswith("0 exists, ")
     unknown = command_line(fresh, "plan", "table_9")
     assert unknown.returncode == 2
-    assert "'table_9' is no table or figure" in unknown.stderr
+    assert "'table_9' is no table, figure or page" in unknown.stderr
+    refused = subprocess.run(
+        snakemake_command("-n", "figure"), cwd=fresh, env=environment(), text=True, capture_output=True
+    )
+    assert refused.returncode != 0
+    assert "'figure' is no table, figure or page of this configuration" in refused.stdout + refused.stderr
 
 
 def test_explain_leads_from_a_table_to_its_raw_file(built):

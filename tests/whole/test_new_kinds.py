@@ -232,3 +232,16 @@ def test_a_table_of_points_that_asks_for_measures_of_images_says_so(extended):
     assert "experiment 'fractal_c_cfg'" in done.stderr
     assert "its check() must refuse such an experiment" in done.stderr
     assert "\n" not in done.stderr.strip()
+
+
+def test_the_cheapest_comparison_of_the_page_is_one_of_samples_alone(parsed):
+    """Its overlay, another rule in the place of the one that the reader writes: nothing is trained but the base."""
+    import yaml
+    from guidance_study.plan.plan import Plan
+
+    block = re.search(r"\n   ```yaml\n(.*?)\n   ```", (TOP / "docs" / "extend.md").read_text(), re.DOTALL).group(1)
+    mine = yaml.safe_load(re.sub(r"(?m)^   ", "", block).replace("kind: mine", "kind: weight_schedule"))
+    made = Plan(parsed(mine)).ancestors(["table_mine"])
+    assert sorted(artefact.stage for artefact in made) == [
+        "dataset", "denoiser", "measures", "measures", "samples", "samples", "table",
+    ]  # fmt: skip

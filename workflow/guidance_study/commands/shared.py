@@ -28,6 +28,7 @@ def takes_configuration(parser: ArgumentParser) -> None:
 def planned(options: Namespace) -> "tuple[Study, Plan, list[str]]":
     """The study, its plan, and the targets that the command line names (default: `all` of the configuration)."""
     from guidance_study.config.loading import load
+    from guidance_study.config.sentences import no_target
     from guidance_study.plan.plan import Plan
 
     study = load([options.config, *options.configfile])
@@ -35,8 +36,5 @@ def planned(options: Namespace) -> "tuple[Study, Plan, list[str]]":
     targets = options.target or list(study.all)
     for name in targets:
         if name not in plan.targets and name not in plan.artefacts:
-            known = ", ".join(plan.targets)
-            raise StudyError(
-                f"'{name}' is no table or figure of this configuration, and no address in it; declared are {known}"
-            )
+            raise StudyError(no_target(name, plan.targets))
     return study, plan, targets

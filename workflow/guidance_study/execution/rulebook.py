@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from guidance_study.config.sentences import no_target
 from guidance_study.config.stages import STAGES
 from guidance_study.config.study import Study
 from guidance_study.plan import resources
@@ -83,7 +84,12 @@ class Rulebook:
         def prepared(executor_plugin: Any, **others: Any) -> Any:
             settings = executor_plugin.common_settings
             try:
-                self.prepare(not (settings.dryrun_exec or settings.touch_exec), workflow.dag_settings.targets)
+                targets = workflow.dag_settings.targets
+                asked = {rule.name for rule in workflow.rules if not rule.has_wildcards()}
+                for name in targets:
+                    if name.isidentifier() and name not in asked:
+                        raise StudyError(no_target(name, self.plan.targets))
+                self.prepare(not (settings.dryrun_exec or settings.touch_exec), targets)
             except StudyError as error:
                 raise WorkflowError(str(error)) from None
             return execute(executor_plugin=executor_plugin, **others)

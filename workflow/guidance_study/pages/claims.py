@@ -31,6 +31,11 @@ class Claim(OverSeeds):
     section: Title = Field(description="where it says so (paper)")
     parts: list[Contrast] = Field([], max_length=9, description="what decides it (our guess)")
     needs: Title | None = Field(None, description="what has to be there where a study does not declare it")
+    answers: Literal["away", "why"] | None = Field(
+        None,
+        description="the question to which it is an answer: does guidance push away from the boundary, or is that why"
+        " postprocessing helps (our guess)",
+    )
     evidence: list[Name] = Field([], description="tables and figures that show it, where there are any")
 
     @model_validator(mode="after")

@@ -71,8 +71,8 @@ def address_of(named: str, results: Path) -> str:
         inside = Path(named) if named.split("/")[0] in STAGES else Path(named).resolve().relative_to(results.resolve())
     except ValueError:
         raise StudyError(
-            f"'{named}' is no table or figure in '{results}' and does not lie below it; name another folder with"
-            " --results"
+            f"'{named}' is no table or figure that was made in '{results}', and does not lie below it; make it first,"
+            " or name another folder with --results"
         ) from None
     folder, name = (inside.parent.parts[:1] or (".",))[0], inside.parts[min(1, len(inside.parts) - 1)]
     copy = results / folder / f"{name.split('.', 1)[0]}.manifest.json"

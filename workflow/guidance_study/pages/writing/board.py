@@ -23,7 +23,8 @@ ABOUT = (
     "Holds: every part lies beyond its threshold on the side that the paper leads one to expect. Does not hold: one"
     " lies on the other side. Both by t tests at 0.05, corrected by Holm for all claims, run or not. Undecided:"
     " neither.",
-    "Statistics and thresholds were written down before the seeds that decide. This run: its own seeds' mean, beside.",
+    "Statistics and thresholds were written down before the seeds that decide. Where numbers of reference seeds are"
+    " shipped, verdict, measured and seeds are theirs; this run, the last column, stands beside: its own seeds' mean.",
 )
 
 
@@ -91,6 +92,7 @@ def _claim(number: int, claim: Claim, parts: list[tuple[str, Asked, Asked]], ver
         "number": number,
         "claim": claim.claim,
         "section": claim.section,
+        "answers": claim.answers,
         "verdict": verdict.word,
         "why": verdict.why,
         "p": verdict.p,

@@ -21,6 +21,26 @@ QUESTION = (
     " Does it, and is that why?"
 )
 
+ASKED = {
+    "away": "Does guidance push away from the boundary?",
+    "why": "Is that why postprocessing helps?",
+}
+
+
+def answers(claims: list[dict]) -> list[dict[str, str]]:
+    """The two questions of the paper, each with what the board's claims on it say."""
+    found = []
+    for key, question in ASKED.items():
+        by_verdict: dict[str, list[str]] = {}
+        for claim in claims:
+            if claim["answers"] == key:
+                by_verdict.setdefault(claim["verdict"], []).append(str(claim["number"]))
+        said = [f"{verdict}: {', '.join(numbers)}" for verdict, numbers in by_verdict.items()]
+        sure = {"holds": "Yes", "does not hold": "No"}.get(next(iter(by_verdict), "")) if len(by_verdict) == 1 else None
+        if said:
+            found.append({"question": question, "answer": sure or "Not decided as a whole", "claims": "; ".join(said)})
+    return found
+
 
 def report(page: ReportPage, job: "Job") -> Written:
     """The page as one file that needs no other, as text, and as what it says of provenance."""
@@ -32,6 +52,7 @@ def report(page: ReportPage, job: "Job") -> Written:
     data = {
         "title": page.title,
         "question": QUESTION,
+        "answers": answers(claims),
         "claims": claims,
         "about": [sentence for one in boards for sentence in one["about"]],
         "headline": next((one for one in shown if one["image"] and page.headline in (None, one["name"])), None),
@@ -42,7 +63,9 @@ def report(page: ReportPage, job: "Job") -> Written:
         "artefacts": behind.listed(),
         "commits": behind.commits(),
     }
-    lines = [f"# {page.title}", "", QUESTION, ""]
+    lines = [f"# {page.title}", ""]
+    lines += [f"{one['question']} {one['answer']} (claims: {one['claims']})." for one in data["answers"]]
+    lines += ["", QUESTION, ""]
     for claim in claims:
         said = f"{claim['number']}. {claim['claim']} (Sec. {claim['section']}): **{claim['verdict']}** {claim['why']}"
         lines.append(said.strip())
@@ -52,7 +75,9 @@ def report(page: ReportPage, job: "Job") -> Written:
 def _plain(data: dict[str, Any]) -> dict[str, Any]:
     """What the report says, without pictures and tables."""
     without = [{key: one[key] for key in ("name", "title", "address")} for one in data["figures"] + data["tables"]]
-    return {key: data[key] for key in ("title", "claims", "cost", "digests", "artefacts")} | {"shown": without}
+    return {key: data[key] for key in ("title", "answers", "claims", "cost", "digests", "artefacts")} | {
+        "shown": without
+    }
 
 
 def _shown(name: str, one: "Input", caption: str, behind: "Behind") -> dict[str, Any]:
