@@ -21,6 +21,12 @@ def rule(kind: str = "classifier_free", **options) -> Guidance:
 
 
 DDPM = process()
+SPECS = {name: process(name) for name in ("ddpm", "edm", "rectified_flow")}
+TAKEN = {  # the short sampler that a rule is tried with under each
+    "ddpm": {"steps": 6},
+    "edm": {"kind": "heun", "steps": 6},
+    "rectified_flow": {"kind": "dopri5", "rtol": 1e-3, "atol": 1e-3},
+}
 
 
 def guided(rule: Guidance, eps, scale: float, *, null: int | None = None, n: int = 1, **parts):

@@ -70,8 +70,8 @@ def test_classifier_free_guidance_at_scale_1_is_the_conditional_model_bit_for_bi
     assert not torch.equal(ends[2], ends[1])
 
 
-def test_a_model_that_sees_no_class_has_no_two_branches():
-    with pytest.raises(ValueError, match="sees no class"):
+def test_a_model_without_a_label_for_no_class_has_no_two_branches():
+    with pytest.raises(ValueError, match="has no branch without a class"):
         guided(rule(), class_eps, 2.0)(*BATCH)
 
 
@@ -96,7 +96,8 @@ def test_cfg_plus_plus_takes_the_noise_of_the_unconditional_model():
         x = after**0.5 * x0 + (1 - after) ** 0.5 * free
     assert torch.allclose(found, x, atol=1e-9)
     alone = sample(guided(rule("cfg_plus_plus"), class_eps, 0.0, null=2), start, label, steps=steps)
-    assert torch.allclose(alone, sample(Model(lambda x, t, label: class_eps(x, t, None), None), start, steps=steps))
+    free = sample(Model(lambda x, t, label: class_eps(x, t, None), None), start, steps=steps)
+    assert torch.allclose(alone, free, atol=1e-9)
 
 
 def ends(name: str, scale: float, steps: int = 8, **options) -> torch.Tensor:
@@ -126,23 +127,6 @@ def test_a_weight_on_schedule_is_the_scale_on_average_and_neutral_at_1(shape):
     assert torch.equal(ends("weight_schedule", 1.0, shape=shape), ends("classifier_free", 1.0))
     same = torch.equal(ends("weight_schedule", 3.0, shape=shape), ends("classifier_free", 3.0))
     assert same == (shape == "constant")
-
-
-def test_rules_that_need_fixed_steps_say_so():
-    from guidance_study.support.errors import StudyError
-
-    flow = process("rectified_flow")
-    for name in ("weight_schedule", "cfg_plus_plus"):
-        model = guided(rule(name), lambda z, s, label: z, 2.0, null=2, process=flow)
-        with pytest.raises(StudyError, match=f"'{name}' needs a sampler of fixed steps"):
-            sample(model, torch.randn(4, 1), torch.zeros(4, dtype=torch.int64), flow, kind="dopri5")
-
-
-@pytest.mark.parametrize("scale", [0.5, 1.0, 2.0, 7.0])
-def test_a_model_guided_by_itself_is_itself(scale):
-    start, _, label = BATCH
-    model = guided(rule("autoguidance", guide="worse"), class_eps, scale, null=2, models={"guide": Model(class_eps, 2)})
-    assert torch.equal(sample(model, start, label, steps=8), ends("classifier_free", 1.0))
 
 
 def test_autoguidance_of_gaussians_is_a_gaussian_of_the_powered_precision():

@@ -1,21 +1,45 @@
-"""Rules that look at the gap of two branches: neutral values bit for bit, and what they do written out."""
+"""Rules at their neutral values under every process that they are for, and what they do written out."""
+
+from itertools import product
 
 import pytest
 import torch
+from guidance_study.config import seams
 from guidance_study.guidance import Model
 from guidance_study.support.errors import StudyError
-from guided import DDPM, guided, noise, process, rule, sample
+from guided import DDPM, SPECS, TAKEN, guided, noise, process, rule, sample, sampler
 
 pytestmark = pytest.mark.numeric
 
 BIAS = torch.linspace(-1, 1, 4, dtype=torch.float64)[:, None, None]  # of three classes and of no class
 START, LABEL = noise(6, 2, 3), torch.arange(6) % 3
-NEUTRAL = {
+NEUTRAL = {  # rule -> values at which it is classifier-free guidance
     "adaptive_projected": {"parallel": 1.0, "momentum": 0.0},
     "power_law": {"power": 0.0},
     "interval": {},
     "weight_schedule": {"shape": "constant"},
 }
+OWN = {"predictor_corrector": {"kind": "predictor_corrector", "steps": 6}}  # samplers of rules that are for no other
+
+
+def taken(kind: str, spec) -> dict:
+    """The sampler that a rule is tried with under a process."""
+    return OWN.get(kind, TAKEN[spec.kind])
+
+
+def unguided_at_1() -> list:
+    """Every rule that is the conditional model at scale 1, with a sampler of every process that it is for."""
+    found = []
+    for kind, spec in product(seams.kinds("guidance"), SPECS.values()):
+        options = {"classifier": {"base": "conditional"}, "autoguidance": {"guide": "worse"}}.get(kind, {})
+        chosen, by = rule(kind, **options), sampler(**taken(kind, spec))
+        if not chosen.unguided_at_1 or not isinstance(spec, by.fits) or (kind == "classifier" and not spec.discrete):
+            continue
+        if chosen.unfit(by) is not None:  # as it is; its neutral values may be for the sampler
+            options = NEUTRAL.get(kind, {})
+        if rule(kind, **options).unfit(by) is None:
+            found.append((kind, spec.kind, options))
+    return found
 
 
 def model(x, t, label):
@@ -24,83 +48,55 @@ def model(x, t, label):
 
 
 def ends(kind: str, scale: float, spec=DDPM, null: int | None = 3, m=model, **options) -> torch.Tensor:
-    taken = {"ddpm": {"steps": 6}, "edm": {"kind": "heun", "steps": 6}}.get(
-        spec.kind, {"kind": "dopri5", "rtol": 1e-3, "atol": 1e-3}
-    )
-    return sample(guided(rule(kind, **options), m, scale, null=null, n=6, process=spec), START, LABEL, spec, **taken)
+    parts = {"models": {"guide": Model(m, null)}, "classifier": None}
+    guided_model = guided(rule(kind, **options), m, scale, null=null, n=6, process=spec, **parts)
+    return sample(guided_model, START, LABEL, spec, **taken(kind, spec))
 
 
-@pytest.mark.parametrize("spec", ["ddpm", "edm", "rectified_flow"])
+def unguided(spec, **by) -> torch.Tensor:
+    """Ends of the conditional model itself."""
+    return sample(Model(model, None), START, LABEL, spec, **(by or TAKEN[spec.kind]))
+
+
+@pytest.mark.parametrize("spec", SPECS)
 @pytest.mark.parametrize("kind", NEUTRAL)
 def test_neutral_values_are_classifier_free_guidance(kind, spec):
-    spec = process(spec)
+    spec = SPECS[spec]
     expected = ends("classifier_free", 3.0, spec)
     assert torch.allclose(ends(kind, 3.0, spec, **NEUTRAL[kind]), expected, rtol=1e-9, atol=1e-9)
     assert not torch.allclose(expected, ends("classifier_free", 1.0, spec), atol=1e-3)
 
 
-@pytest.mark.parametrize("kind", [*NEUTRAL, "independent_condition"])
-def test_at_scale_1_every_rule_is_the_conditional_model_bit_for_bit(kind):
-    assert torch.equal(ends(kind, 1.0), ends("classifier_free", 1.0))
+@pytest.mark.parametrize(("kind", "spec", "options"), unguided_at_1())
+def test_at_scale_1_a_rule_is_the_conditional_model_bit_for_bit(kind, spec, options):
+    """Of a model that knows nothing but classes."""
+    spec = SPECS[spec]
+    assert torch.equal(ends(kind, 1.0, spec, null=None, **options), unguided(spec, **taken(kind, spec)))
+
+
+def test_which_rules_that_is_under_which_process():
+    under = {name: sorted(kind for kind, spec, _ in unguided_at_1() if spec == name) for name in SPECS}
+    everywhere = ["adaptive_projected", "autoguidance", "classifier_free", "interval", "power_law", "weight_schedule"]
+    assert under["ddpm"] == sorted([*everywhere, "classifier", "independent_condition", "predictor_corrector"])
+    assert under["edm"] == sorted([*everywhere, "independent_condition"])
+    assert under["rectified_flow"] == everywhere
+
+
+@pytest.mark.parametrize("spec", SPECS)
+def test_an_interval_of_no_levels_is_the_conditional_model_bit_for_bit(spec):
+    assert torch.equal(ends("interval", 3.0, SPECS[spec], low=1e6, high=1e7), unguided(SPECS[spec]))
+
+
+@pytest.mark.parametrize("spec", SPECS)
+@pytest.mark.parametrize("scale", [0.5, 2.0, 7.0])
+def test_a_model_guided_by_itself_is_itself_bit_for_bit(scale, spec):
+    assert torch.equal(ends("autoguidance", scale, SPECS[spec], guide="itself"), unguided(SPECS[spec]))
 
 
 @pytest.mark.parametrize("kind", ["adaptive_projected", "power_law", "independent_condition"])
 def test_a_model_that_does_not_hear_its_class_is_not_changed(kind):
     deaf = lambda x, t, label: torch.tanh(x)  # noqa: E731
     assert torch.allclose(ends(kind, 5.0, m=deaf), ends("classifier_free", 1.0, m=deaf), atol=1e-12)
-
-
-def soft(x, t, label):
-    """`model`, told of its class by a number or by its vector."""
-    bias = label[..., None] if label.is_floating_point() else BIAS[label]
-    return torch.tanh(x + bias) + 0.1 * bias.square()
-
-
-@pytest.mark.parametrize("spec", ["ddpm", "edm"])
-@pytest.mark.parametrize("options", [{"noise_scale": 0.0}, {"tau_1": 1.0, "tau_2": 1.0, "noise_scale": 5.0}])
-def test_condition_annealing_without_noise_is_classifier_free_guidance(options, spec):
-    spec = process(spec)
-    taken = {"ddpm": {"steps": 6}, "edm": {"kind": "heun", "steps": 6}}[spec.kind]
-    found = sample(annealed(spec, **options), START, LABEL, spec, **taken)
-    assert torch.equal(found, ends("classifier_free", 3.0, spec))
-    assert not torch.equal(sample(annealed(spec, mixing=0.0), START, LABEL, spec, **taken), found)
-
-
-def annealed(spec=DDPM, m=soft, table=BIAS[:, :, 0], scale=3.0, **options):
-    from guidance_study.guidance import BASE
-
-    models = {BASE: Model(m, 3, table)}
-    return guided(rule("condition_annealing", **options), m, scale, null=3, n=6, process=spec, models=models)
-
-
-def test_condition_annealing_drowns_the_class_and_keeps_its_vectors_mean_and_spread():
-    """Told vectors, written out: gamma falls from 1 at tau_1 to 0 at tau_2; "no class" is never annealed."""
-    from guidance_study.processes.samplers import Step
-    from guidance_study.support.randomness import Draws
-
-    table, told = noise(4, 8, seed=5), []
-    m = lambda x, t, label: told.append(label) or x  # noqa: E731
-    x, t = START, torch.full((6,), 300)
-    for psi in (0.0, 1.0):
-        model = annealed(m=m, table=table, tau_1=0.2, tau_2=0.8, noise_scale=0.5, mixing=psi)
-        for index, (at, gamma) in enumerate(((999, 0.0), (799, 0.0), (499, 0.5), (199, 1.0), (0, 1.0))):
-            told.clear()
-            model(x, t, LABEL, Step(DDPM, index, 5, at, at - 1))
-            y, n = table[LABEL], Draws(0, "test", 0, 6).normal(f"condition_annealing/{index}/0", (8,)).double()
-            if gamma == 1:
-                assert torch.equal(told[0], torch.cat([LABEL, torch.full_like(LABEL, 3)]))
-                continue
-            mine, free = told[0].chunk(2)
-            assert torch.equal(free, table[3].expand(6, 8))
-            expected = gamma**0.5 * y + 0.5 * (1 - gamma) ** 0.5 * n
-            if psi == 1:
-                assert torch.allclose(mine.mean(1), y.mean(1))
-                assert torch.allclose(mine.std(1), y.std(1))
-                expected = (expected - expected.mean(1, keepdim=True)) / expected.std(1, keepdim=True)
-                mine = (mine - y.mean(1, keepdim=True)) / y.std(1, keepdim=True)
-            assert torch.allclose(mine, expected, atol=1e-9)
-    with pytest.raises(StudyError, match="needs a network with vectors"):
-        annealed(table=None)
 
 
 def test_a_step_is_as_far_from_the_data_as_its_process_or_its_number_says():
@@ -174,9 +170,6 @@ def test_momentum_sums_what_earlier_steps_did():
         abar, after = DDPM.signal(t), DDPM.signal(following)
         x = after**0.5 * (x - (1 - abar) ** 0.5 * eps) / abar**0.5 + (1 - after) ** 0.5 * eps
     assert torch.allclose(found, x, atol=1e-9)
-    for spec in ("edm", "rectified_flow"):
-        with pytest.raises(StudyError, match="'adaptive_projected' with a momentum needs a sampler of fixed steps"):
-            ends("adaptive_projected", 3.0, process(spec))
 
 
 def test_the_power_law_weighs_a_gap_by_its_size():
@@ -238,11 +231,3 @@ def test_corrections_keep_a_gaussian(corrections):
             score = -eps(x, torch.full((6,), following), None) / (1 - after) ** 0.5
             x = x + d / 2 * score + d**0.5 * draws.normal(f"step{i}/{j}", (1,)).double()
     assert torch.allclose(found, x, atol=1e-9)
-
-
-def test_a_rule_of_one_sampler_s_update_is_refused_with_another(parsed):
-    from guidance_study.config.loading import ConfigError
-
-    for kind, allowed in (("cfg_plus_plus", "ddim"), ("predictor_corrector", "predictor_corrector")):
-        with pytest.raises(ConfigError, match=f"sampler.kind.*dpm_solver.*allowed are {allowed}"):
-            parsed({"experiments": {"digits_cfg": {"guidance": {"kind": kind}}}})

@@ -13,7 +13,7 @@ from conftest import TOP, environment
 from guidance_study.networks.models.foreign import read_foreign
 from guidance_study.networks.models.layouts import layout_of
 from guidance_study.networks.models.weights import WeightsError
-from guidance_study.sources.pickles import UnsafePickle, unpickled
+from guidance_study.support.pickles import UnsafePickle, unpickled
 from random_weights import build, drawn
 
 UNET = {"kind": "unet", "model_channels": 32, "num_res_blocks": 1, "channel_mult": [1, 2]}
@@ -63,13 +63,13 @@ def test_an_array_that_lies_about_its_bytes_reaches_no_memory(tmp_path, kind, fl
 
 def test_the_state_of_what_a_pickle_names_is_its_own_affair():
     """No attribute of a class or function is set: only what is built in a name's place is told a state."""
-    from guidance_study.sources import arrays
+    from guidance_study.support import pickles
 
     slots = b"N}" + text("__doc__") + text("changed") + b"s\x86"
     for name in (b"numpy\nndarray", b"numpy.core.multiarray\nscalar"):
         unpickled(io.BytesIO(b"\x80\x02c" + name + b"\n" + slots + b"b."))
-    assert arrays.Array.__doc__ != "changed"
-    assert arrays.BUILT["numpy.core.multiarray.scalar"].__doc__ != "changed"
+    assert pickles.Array.__doc__ != "changed"
+    assert pickles.BUILT["numpy.core.multiarray.scalar"].__doc__ != "changed"
 
 
 @pytest.mark.parametrize("protocol", range(6))

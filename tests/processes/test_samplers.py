@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import pytest
 import torch
+from guidance_study.config import seams
 from guidance_study.support.randomness import Draws
 from guided import DDPM, MEAN, VARIANCE, exact_eps, noise, process, sample, sampler
 
@@ -99,11 +100,16 @@ def test_a_rectified_flow_follows_the_known_path_of_a_gaussian(tolerance, most):
     assert float((end - (MEAN + DEVIATION * start)).abs().max()) < most
 
 
-FITTING = {"ddim": "ddpm", "ancestral": "ddpm", "heun": "edm", "dopri5": "rectified_flow"}
+FITTING = [
+    (kind, name)
+    for kind, found in seams.kinds("processes.samplers").items()
+    for name, spec in seams.kinds("processes").items()
+    if issubclass(spec, found.fits)
+]
 
 
-@pytest.mark.parametrize("kind", FITTING)
-def test_a_sampler_says_what_a_step_is_and_how_many_evaluations_it_takes(kind):
+@pytest.mark.parametrize(("kind", "fitting"), FITTING)
+def test_a_sampler_says_what_a_step_is_and_how_many_evaluations_it_takes(kind, fitting):
     """x has the level of its step, which falls to the data's, 0; a model is called as often as `evaluations` says."""
     seen = []
 
@@ -114,7 +120,7 @@ def test_a_sampler_says_what_a_step_is_and_how_many_evaluations_it_takes(kind):
         seen.append(step)
         return 0.1 * x
 
-    fitting, chosen = process(FITTING[kind]), sampler(kind, **({} if kind == "dopri5" else {"steps": 4}))
+    fitting, chosen = process(fitting), sampler(kind, **({} if kind == "dopri5" else {"steps": 4}))
     chosen.sample(fitting, model, noise(5, 2).float(), None, Draws(0, "test", 0, 5))
     if kind == "dopri5":
         assert (chosen.evaluations(), chosen.together) == (None, 500)
@@ -127,5 +133,6 @@ def test_a_sampler_says_what_a_step_is_and_how_many_evaluations_it_takes(kind):
     assert [(step.index, step.count) for step in firsts] == [(i, 4) for i in range(4)]
     assert all(a.next_sigma == b.sigma < a.sigma for a, b in pairwise(firsts))
     assert firsts[-1].next_sigma == 0
-    for second in (step for step in seen if step.evaluation == 1):
-        assert second.sigma == second.next_sigma == firsts[second.index].next_sigma
+    for again in (step for step in seen if step.evaluation > 0):
+        assert again.sigma == again.next_sigma == firsts[again.index].next_sigma
+    assert chosen.one_evaluation == (len(firsts) == len(seen))

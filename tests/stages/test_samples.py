@@ -7,7 +7,7 @@ import pytest
 import torch
 from guidance_study.datasets.digits import COUNTS, Digits
 from guidance_study.guidance import BASE, Model
-from guidance_study.stages.samples import Generator
+from guidance_study.stages.samples import Generator, classes_of, model_of
 from guidance_study.store.rows import drawn, shares
 from guidance_study.support.randomness import Draws, torch_seed
 from guided import DDPM, rule, sampler
@@ -89,3 +89,23 @@ def test_digits_refuse_another_file(monkeypatch, tmp_path):
     monkeypatch.setattr(digits, "_raw_file", lambda: tmp_path / "none")
     with pytest.raises(DatasetError, match="pip install scikit-learn"):
         Digits(kind="digits").load()
+
+
+@pytest.mark.parametrize(
+    ("network", "dropout", "rows", "null"),
+    [
+        (MLP, 0.1, 11, 10),
+        (MLP, 0.0, 10, None),  # its last row is a class
+        (MLP, None, 0, None),
+        ({"kind": "song_unet", "model_channels": 32}, 0.0, 11, 10),  # one that always has a row for it
+    ],
+)
+def test_no_class_is_never_the_last_class(network, dropout, rows, null):
+    """The plan's rows of a model of ten classes, and the label that guidance takes for "no class"."""
+    params = {"network": network, "class_rows": rows, "class_dropout": dropout}
+    assert classes_of(params) == (10 if rows else 0)
+    model = model_of(DDPM, lambda x, time, label: x, params)
+    assert model.null == null
+    if null is None:
+        with pytest.raises(ValueError, match="has no branch without a class"):
+            model.both(torch.zeros(2, 3), torch.zeros(2, dtype=torch.long), torch.zeros(2, dtype=torch.long))

@@ -22,7 +22,7 @@ WRONG = 1e-3  # what a network of 20 training steps is off by, at the least: a m
 
 ANNEALED = {  # beside classifier-free guidance of the same scale, of a learned part that is told its class by a vector
     name: {"eps": "conditional", "guidance": {"kind": "condition_annealing"} | options, "scales": [3]}
-    for name, options in {"annealed": {"tau_1": 0, "noise_scale": 1}, "not_annealed": {"noise_scale": 0}}.items()
+    for name, options in {"annealed": {"tau_1": 0, "noise_scale": 1}, "not_annealed": {"tau_1": 1, "tau_2": 1}}.items()
 } | {"free_at_3": {"eps": "conditional", "guidance": {"kind": "classifier_free"}, "scales": [3]}}
 
 

@@ -156,3 +156,11 @@ def not_exact(at: str, name: str) -> None:
 def discrete(study: "Study") -> list[str]:
     """Names of the processes that classifiers of noisy data, and trajectories, can be of."""
     return [name for name, process in study.processes.items() if process.discrete]
+
+
+def same_dataset(at: str, name: str, declared: dict[str, Any], model: Model) -> None:
+    if declared[name].dataset != model.dataset:
+        raise ValueError(
+            f"configuration key '{at}' has the value '{name}': it must be trained on the model's dataset,"
+            f" '{model.dataset}'"
+        )

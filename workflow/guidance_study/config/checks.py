@@ -1,10 +1,10 @@
 """Checks across the parts of a configuration: names that must exist, and sizes that must fit."""
 
-from collections.abc import Collection
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
-from guidance_study.config.check_parts import clean, discrete, fits, not_exact, parts
+from guidance_study.config.check_guidance import of_experiment, of_run
+from guidance_study.config.check_parts import clean, discrete, fits, not_exact, parts, same_dataset
 from guidance_study.config.experiments import Evaluation, Experiment
 from guidance_study.config.facts import Facts
 from guidance_study.config.seams import kinds
@@ -33,7 +33,7 @@ def check(study: "Study") -> None:
 def _experiment(at: str, experiment: Experiment, study: "Study") -> None:
     known(f"{at}.model", experiment.model, study.models)
     model = study.models[experiment.model]
-    _guidance(f"{at}.guidance", experiment, model, study)
+    of_experiment(at, experiment, study)
     _sampler(f"{at}.sampler", experiment.sampler, model.process, study)
     _evaluator(f"{at}.evaluator", experiment, model, study)
     distinct(f"{at}.pool.scales", experiment.pool.scales)
@@ -74,7 +74,7 @@ def _experiment(at: str, experiment: Experiment, study: "Study") -> None:
                 " images, and the closed form judges points"
             )
         if hasattr(embedding, "classifier"):
-            _same_dataset(f"embeddings.{arm.space}.classifier", embedding.classifier, study.classifiers, model)
+            same_dataset(f"embeddings.{arm.space}.classifier", embedding.classifier, study.classifiers, model)
             for judge in [] if experiment.exact else [experiment.evaluator, *experiment.judges]:
                 if _same_network(embedding.classifier, judge, study):
                     raise ValueError(
@@ -111,7 +111,7 @@ def _judges(at: str, experiment: Experiment, model: Model, study: "Study") -> No
             continue
         known(key, name, [*study.classifiers, EXACT] if key.endswith("evaluator") else study.classifiers)
         clean(key, name, study)
-        _same_dataset(key, name, study.classifiers, model)
+        same_dataset(key, name, study.classifiers, model)
         if name in experiment.evaluation.spaces:
             raise ValueError(f"configuration key '{key}' has the value '{name}', which is a name in evaluation.spaces")
         for other, one in seen.items():
@@ -137,61 +137,6 @@ def _judged_exactly(at: str, evaluation: Evaluation, facts: Facts) -> None:
         raise ValueError(
             f"configuration key '{at}evaluation.manifold_k' has the value {evaluation.manifold_k}: below {fewest}, the"
             " fewest generations or held-out points of a class"
-        )
-
-
-def _guidance(at: str, experiment: Experiment, model: Model, study: "Study") -> None:
-    guidance = experiment.guidance
-    scales = {*experiment.evaluation.scales, *(experiment.pool.scales if experiment.arms else [])}
-    _takes(f"{at}.kind", guidance, experiment.model, study, scales)
-    there = at.removesuffix("guidance") + "sampler"
-    _sampled(f"{there}.kind", guidance, experiment.sampler)
-    if experiment.sampler.learned_variance and not study.networks[model.network].learned_variance:
-        raise ValueError(
-            f"configuration key '{there}' asks for a learned variance: the network of model '{experiment.model}',"
-            f" '{model.network}', has none (learn_sigma)"
-        )
-    for role, section in guidance.roles.items():
-        here, name, declared = f"{at}.{role}", getattr(guidance, role), getattr(study, section)
-        if name not in declared:
-            known(here, name, [key for key, part in declared.items() if part.process == model.process])
-        _same_dataset(here, name, declared, model)
-        _noise_of(here, name, declared, model.process)
-
-
-def _sampled(at: str, guidance: Any, sampler: Any) -> None:
-    """Some rules are of one sampler's update."""
-    if guidance.fixed_steps and sampler.together is not None:
-        raise ValueError(
-            f"configuration key '{at}' has the value '{sampler.kind}', which chooses its steps: guidance"
-            f" '{guidance.kind}' needs a sampler of fixed steps"
-        )
-    if guidance.samplers:
-        known(f"{at} (of guidance {guidance.kind})", sampler.kind, list(guidance.samplers))
-
-
-def _takes(at: str, guidance: Any, name: str, study: "Study", scales: Collection[float] = (0,)) -> None:
-    """A rule needs a conditional, class-dropped model, at scale 1 any conditional one, or an unconditional one."""
-    model = study.models[name]
-    enough = model.dropout > 0 or set(scales) == {1} or not guidance.class_free
-    class_dropped = model.conditional and enough
-    unsaid = model.weights is not None and model.class_dropout is None
-    if guidance.conditional and model.conditional and unsaid and not class_dropped:
-        raise ValueError(
-            f"configuration key '{at}' has the value '{guidance.kind}': nothing says that the weights of model '{name}'"
-            " were trained with the class dropped at times, as this guidance needs; if they were, set"
-            f" models.{name}.class_dropout"
-        )
-    if (guidance.conditional and not class_dropped) or (not guidance.conditional and model.conditional):
-        needed = "conditional with a class_dropout above 0" if guidance.conditional else "unconditional"
-        raise ValueError(f"configuration key '{at}' has the value '{guidance.kind}': model '{name}' must be {needed}")
-
-
-def _noise_of(at: str, name: str, declared: dict[str, Any], process: str) -> None:
-    if declared[name].process != process:
-        raise ValueError(
-            f"configuration key '{at}' has the value '{name}': it must be trained on"
-            f" noise of the model's process, '{process}'"
         )
 
 
@@ -233,24 +178,7 @@ def _trajectories(at: str, trajectories: TrajectoryRuns, study: "Study") -> None
                     f" be '{getattr(trajectories, key)}'"
                 )
     for name, run in trajectories.runs.items():
-        here = f"{at}.runs.{name}"
-        distinct(f"{here}.scales", run.scales)
-        if run.steps:
-            sampler = trajectories.sampler.model_copy(update={"steps": run.steps})
-            sampler.check(here, trajectories.process, study.processes[trajectories.process])
-        denoisers = [role for role, part in trajectories.parts.items() if part in study.models]
-        known(f"{here}.eps", run.eps, [*denoisers, EXACT])
-        if run.eps == EXACT and run.guidance.vectors:
-            raise ValueError(
-                f"configuration key '{here}.guidance.kind' has the value '{run.guidance.kind}': it changes what a"
-                f" network is told of its class, and '{EXACT}' is none"
-            )
-        if run.eps != EXACT:
-            _takes(f"{here}.guidance.kind", run.guidance, trajectories.parts[run.eps], study)
-        _sampled(f"{here}.guidance: sampler.kind", run.guidance, trajectories.sampler)
-        for key, section in run.guidance.roles.items():
-            declared = [role for role, part in trajectories.parts.items() if part in getattr(study, section)]
-            known(f"{here}.guidance.{key}", getattr(run.guidance, key), [*declared, EXACT])
+        of_run(f"{at}.runs.{name}", run, at, trajectories, study)
 
 
 def _mixture(at: str, value: str, dataset: str, study: "Study") -> None:
@@ -285,11 +213,3 @@ def _same_network(one: str, other: str | None, study: "Study") -> bool:
     seeds = [{spec.seed} if spec.seed is not None else set(study.seeds) for spec in specs]
     first, second = (spec.model_copy(update={"seed": None}) for spec in specs)
     return first == second and bool(seeds[0] & seeds[1])
-
-
-def _same_dataset(at: str, name: str, declared: dict[str, Any], model: Model) -> None:
-    if declared[name].dataset != model.dataset:
-        raise ValueError(
-            f"configuration key '{at}' has the value '{name}': it must be trained on the model's dataset,"
-            f" '{model.dataset}'"
-        )

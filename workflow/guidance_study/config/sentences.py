@@ -18,7 +18,7 @@ def known(at: str, value: Any, allowed: Collection[Any]) -> None:
 
 
 def no_target(name: str, targets: Collection[str]) -> str:
-    """A sentence on a name that is no target: what it may have meant, and the overlay of the project that declares it."""
+    """A sentence on a name that is no target: what it may have meant, or the project's overlay that declares it."""
     from guidance_study.config.loading import read
 
     for overlay in sorted((BASE.parent / "config").glob("*.yaml")):

@@ -10,7 +10,6 @@ from guidance_study.config.base import Digest
 from guidance_study.datasets import Arrays, DatasetError
 from guidance_study.datasets.pinned import Counts, PinnedImages, scaled
 from guidance_study.sources.archives import Members, members
-from guidance_study.sources.pickles import UnsafePickle, unpickled
 from guidance_study.sources.rawfiles import RawFile
 
 if TYPE_CHECKING:
@@ -57,6 +56,8 @@ class CIFAR10(PinnedImages):
 def _batch(found: Members, name: str, archive: Path) -> "tuple[np.ndarray, np.ndarray]":
     """Images (n, 3, 32, 32) uint8 and labels (n,) of one batch: a pickle of rows of red, green and blue pixels."""
     import numpy as np
+
+    from guidance_study.support.pickles import UnsafePickle, unpickled
 
     broken = f"batch '{name}' in '{archive}' is missing, cut short or no batch of CIFAR-10; get it again"
     if (content := found.read(FOLDER + name)) is None:

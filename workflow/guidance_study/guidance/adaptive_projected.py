@@ -7,7 +7,6 @@ from pydantic import Field
 from guidance_study.config.base import PositiveFloat
 from guidance_study.guidance import Batch, Guidance
 from guidance_study.processes.samplers import Guided
-from guidance_study.support.errors import StudyError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -34,11 +33,13 @@ class AdaptiveProjected(Guidance):
     title: ClassVar[str] = "adaptive projected"
     conditional: ClassVar[bool] = True
 
-    def start(self, batch: Batch) -> Guided:
-        """Their Alg. 1: x_0(c) + (s - 1) (u_orthogonal + eta u_parallel), u the update after momentum and bound.
+    @property
+    def one_evaluation(self) -> bool:  # type: ignore[override]  # of other rules the class alone tells it
+        """The update before is that of the step before, so momentum is of whole steps."""
+        return self.momentum != 0
 
-        StudyError: with momentum, a solver that chooses its steps or evaluates a step twice.
-        """
+    def start(self, batch: Batch) -> Guided:
+        """Their Alg. 1: x_0(c) + (s - 1) (u_orthogonal + eta u_parallel), u the update after momentum and bound."""
         if batch.scale == 1:
             return batch.model
         before: Tensor | float = 0.0  # the update of x_0 in the step before
@@ -48,11 +49,6 @@ class AdaptiveProjected(Guidance):
             conditional, free = batch.model.both(x, t, label)
             slope, update = batch.process.slope(x, t), conditional - free
             if self.momentum:
-                if step.count is None or step.evaluation:
-                    raise StudyError(
-                        "guidance 'adaptive_projected' with a momentum needs a sampler of fixed steps, one evaluation"
-                        " each"
-                    )
                 update = update + self.momentum * before / slope
                 before = slope * update
             x0 = batch.process.data(conditional, x, t)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class ConditionAnnealing(Guidance):
     """Classifier-free guidance whose class is drowned in noise at first, and comes out of it as samples form.
 
-    Without noise it is classifier-free guidance, and so it is with tau_1 at 1.
+    With tau_1 at 1 it is classifier-free guidance.
     """
 
     kind: Literal["condition_annealing"]
@@ -30,8 +30,13 @@ class ConditionAnnealing(Guidance):
     short: ClassVar[str] = "cads"
     title: ClassVar[str] = "condition annealing"
     conditional: ClassVar[bool] = True
+    unguided_at_1: ClassVar[bool] = False
     vectors: ClassVar[bool] = True
-    fixed_steps: ClassVar[bool] = True
+
+    @property
+    def fixed_steps(self) -> bool:  # type: ignore[override]  # of other rules the class alone tells it
+        """No solver can follow a field of which every evaluation draws another."""
+        return self.tau_1 < 1 and self.noise_scale > 0
 
     @model_validator(mode="after")
     def _rises(self):
@@ -54,12 +59,12 @@ class ConditionAnnealing(Guidance):
 
         def guided(x, t, label, step):
             gamma = self.gamma(step)
-            if gamma == 1 or not self.noise_scale:
+            if gamma == 1:
                 return batch.model.mixed(x, t, label, batch.scale)
             y = table[label]
             noise = batch.draws.normal(f"condition_annealing/{step.index}/{step.evaluation}", y.shape[1:]).to(y)
             annealed = self._restored(gamma**0.5 * y + self.noise_scale * (1 - gamma) ** 0.5 * noise, y)
-            return batch.model.mixed(x, t, annealed, batch.scale, table[batch.model.null].expand_as(y))
+            return batch.model.mixed(x, t, annealed, batch.scale, table[batch.model.no_class].expand_as(y))
 
         return guided
 

@@ -14,6 +14,7 @@ class IndependentCondition(Guidance):
     title: ClassVar[str] = "independent condition"
     conditional: ClassVar[bool] = True
     class_free: ClassVar[bool] = False
+    fixed_steps: ClassVar[bool] = True  # no solver can follow a field of which every evaluation draws another
 
     def start(self, batch: Batch) -> Guided:
         """Their Eq. (4): m(x, c') + s (m(x, c) - m(x, c')), c' uniform over the classes, the own among them."""

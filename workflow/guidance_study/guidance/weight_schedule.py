@@ -8,7 +8,6 @@ from pydantic import Field
 
 from guidance_study.guidance import Batch, Guidance
 from guidance_study.processes.samplers import Guided, Step
-from guidance_study.support.errors import StudyError
 
 
 class WeightSchedule(Guidance):
@@ -21,15 +20,18 @@ class WeightSchedule(Guidance):
     )
     short: ClassVar[str] = "schedule"
     title: ClassVar[str] = "scheduled classifier-free"
-    fixed_steps: ClassVar[bool] = True
     conditional: ClassVar[bool] = True
 
+    @property
+    def fixed_steps(self) -> bool:  # type: ignore[override]  # of other rules the class alone tells it
+        """What changes on the way must know how long that is."""
+        return self.shape != "constant"
+
     def factor(self, step: Step) -> float:
-        """What s - 1 is multiplied with at a step: 1 on average. StudyError: a solver that chooses its steps."""
+        """What s - 1 is multiplied with at a step: 1 on average."""
         if self.shape == "constant":
             return 1.0
-        if step.count is None:
-            raise StudyError("guidance 'weight_schedule' needs a sampler of fixed steps")
+        assert step.count is not None  # steps are fixed
         done = (step.index + 0.5) / step.count
         shapes = {"linear": 2 * done, "falling": 2 * (1 - done), "cosine": 1 - math.cos(math.pi * done)}
         return shapes[self.shape]

@@ -48,7 +48,7 @@ def denoiser(plan: "Plan", name: str, seed: int) -> Artefact:
     label = f"{network['kind']}-{kind}-" + _which(model, seed)
     inputs = {"dataset": plan.dataset(model.dataset, seed)} if model.training else {}
     about, file = f"model {name}: {_made(model, seed)}", _file(model)
-    return plan.add(Artefact("denoiser", label, params, inputs, about, weights=file), file and file.missing)
+    return plan.add(Artefact("denoiser", label, params, inputs, about, weights=file), file.missing if file else None)
 
 
 def _which(part: Model | Classifier, seed: int) -> str:
@@ -88,4 +88,4 @@ def classifier(plan: "Plan", name: str, seed: int) -> Artefact:
     }
     label = f"{spec.network.kind}-{'noisy' if spec.process else 'clean'}-" + _which(spec, seed)
     about, file = f"classifier {name}: {_made(spec, seed)}", _file(spec)
-    return plan.add(Artefact("classifier", label, params, inputs, about, weights=file), file and file.missing)
+    return plan.add(Artefact("classifier", label, params, inputs, about, weights=file), file.missing if file else None)

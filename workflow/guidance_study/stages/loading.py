@@ -28,7 +28,7 @@ from guidance_study.processes import Process
 from guidance_study.processes.rectified_flow import velocity
 from guidance_study.processes.samplers import Guided, Sampler
 from guidance_study.processes.samplers.dopri5 import solve
-from guidance_study.stages.samples import Generator, fitted, model_of
+from guidance_study.stages.samples import Generator, classes_of, fitted, model_of
 from guidance_study.store.artefacts import RESULTS, Store
 from guidance_study.support.errors import StudyError
 from guidance_study.support.randomness import Draws
@@ -75,12 +75,13 @@ class _Unguided(Guidance):
     """The base model itself, as a rule; one that takes no class is given none."""
 
     kind: Literal["unguided"] = "unguided"
+    told: bool  # whether the base model takes a class
 
     def start(self, batch: Batch) -> Guided:
         if batch.scale != 1:
             found = f"{batch.scale:g}"
             raise StudyError(f"this base model has no guidance, so its scale is 1, not {found}; load an experiment")
-        return batch.model if batch.model.null is not None else lambda x, t, label, step: batch.model(x, t, None)
+        return batch.model if self.told else lambda x, t, label, step: batch.model(x, t, None)
 
 
 @dataclass(frozen=True)
@@ -106,8 +107,7 @@ class Model:
         for part in self.parts.values():
             if isinstance(part, Classifier):
                 return part.params["classes"]
-        rows, dropout = self.params["class_rows"], self.params["class_dropout"]
-        return rows - seams.parse("networks", self.params["network"]).null_rows(dropout) if rows else 0
+        return classes_of(self.params)
 
     def sample(self, n: int, *, scale: float = 1.0, label: Labels = None, seed: int = 0) -> Tensor:
         """n generations at a guidance scale, (n, *shape) float32 on the CPU; scale 1 is unguided.
@@ -118,7 +118,7 @@ class Model:
         labels, shape, block = _labels(n, label, self.classes), tuple(self.params["shape"]), self.sampler.together
         models = {GUIDED: self} | {role: part for role, part in self.parts.items() if isinstance(part, Model)}
         generator = Generator(
-            self.process, self.sampler, self.guidance or _Unguided(),
+            self.process, self.sampler, self.guidance or _Unguided(told=self.params["class_rows"] > 0),
             {role: part.denoiser() for role, part in models.items()},
             {role: part.network for role, part in self.parts.items() if isinstance(part, Classifier)},
             shape, self.classes,
@@ -132,7 +132,7 @@ class Model:
 
     def denoiser(self) -> Denoiser:
         """The model m(x, t, label) as a guidance rule sees it."""
-        return model_of(self.process, self.network, self.params["class_rows"])
+        return model_of(self.process, self.network, self.params)
 
 
 def _labels(n: int, label: Labels, classes: int) -> Tensor:

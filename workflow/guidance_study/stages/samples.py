@@ -17,6 +17,7 @@ from guidance_study.processes import Process
 from guidance_study.processes.samplers import Guided, Sampler, Step
 from guidance_study.store.rows import drawn, scale_of
 from guidance_study.support.errors import StudyError
+from guidance_study.support.params import Params
 from guidance_study.support.randomness import Draws
 
 
@@ -40,18 +41,20 @@ def load_denoiser(source: Input) -> tuple[Model, Process]:
     """The model of a `denoiser` artefact, and its process."""
     params = source.params
     process = seams.parse("processes", params["process"])
-    return model_of(process, load_network(source), params["class_rows"]), process
+    return model_of(process, load_network(source), params), process
 
 
-def model_of(process: Process, network: nn.Module, rows: int) -> Model:
-    """A network with so many class rows as guidance sees it."""
+def model_of(process: Process, network: nn.Module, params: Params) -> Model:
+    """The network of a `denoiser` recipe as guidance sees it; "no class" is the last row after those of its classes."""
     told: Callable[[], Tensor | None] = getattr(network, "class_vectors", lambda: None)
-    return Model(process.denoiser(network), null_label(rows), told() if rows else None)
+    rows, classes = params["class_rows"], classes_of(params)
+    return Model(process.denoiser(network), classes if rows > classes else None, told() if rows else None)
 
 
-def null_label(rows: int) -> int | None:
-    """The label of "no class", the last of a network's class rows; None where it has none."""
-    return rows - 1 if rows else None
+def classes_of(params: Params) -> int:
+    """The classes that the network of a `denoiser` recipe is told of, "no class" left out; 0 where it takes none."""
+    rows = params["class_rows"]
+    return rows - seams.parse("networks", params["network"]).null_rows(params["class_dropout"]) if rows else 0
 
 
 @dataclass(frozen=True)
@@ -92,13 +95,20 @@ class Generator:
         They are the same whatever range they are asked for in; adaptive solvers have ranges that are fixed.
 
         Draw i has class i mod `classes` where `label` (last - first,) says none, and its own noise, equal for all
-        scales and guidances of a purpose and seed.
+        scales and guidances of a purpose and seed. StudyError: the rule is not for the sampler, or for the scale.
         """
+        rule = self.guidance
+        if (unfit := rule.unfit(self.sampler)) is not None:
+            key, needed = unfit
+            found = getattr(self.sampler, key)
+            raise StudyError(f"guidance '{rule.kind}' needs {needed}, and the sampler's {key} is '{found}'")
+        if scale > rule.largest:
+            raise StudyError(f"guidance '{rule.kind}' has scales up to {rule.largest:g}, not {scale:g}")
         label = (torch.arange(draws.first, draws.last) % self.classes if label is None else label).to(device)
         models = seen(self.models, self.sampler, self.process)
         batch = Batch(scale, self.process, models, draws, self.classes, self.classifiers)
         with torch.no_grad():
-            model = Counted(self.guidance.start(batch), self.models[BASE])
+            model = Counted(rule.start(batch), self.models[BASE])
             start = draws.normal("x_T", self.shape).to(device)
             return self.sampler.sample(self.process, model, start, label, draws), model.nfe
 

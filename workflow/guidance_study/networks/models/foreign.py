@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from guidance_study.networks.models.weights import WeightsError, listed, read_about, read_weights
-from guidance_study.sources.arrays import BUILT as ARRAYS
-from guidance_study.sources.pickles import StandIn, UnsafePickle, unpickled
+from guidance_study.support.pickles import BUILT as ARRAYS
+from guidance_study.support.pickles import StandIn, UnsafePickle, unpickled
 
 AVERAGE = re.compile(r"(^|_)ema($|_)")  # in the name of a moving average, under which weights are looked for first
 KEPT = ("state_dict", "model", "net_model", "network", "teacher")

@@ -64,7 +64,7 @@ def report(page: ReportPage, job: "Job") -> Written:
         "commits": behind.commits(),
     }
     lines = [f"# {page.title}", ""]
-    lines += [f"{one['question']} {one['answer']} (claims: {one['claims']})." for one in data["answers"]]
+    lines += [f"{one['question']} {one['answer']} (claims: {one['claims']})." for one in answers(claims)]
     lines += ["", QUESTION, ""]
     for claim in claims:
         said = f"{claim['number']}. {claim['claim']} (Sec. {claim['section']}): **{claim['verdict']}** {claim['why']}"

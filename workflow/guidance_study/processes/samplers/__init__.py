@@ -61,6 +61,11 @@ class Sampler(Kind):
 
     fits: ClassVar[tuple[type[Process], ...]]
 
+    @property
+    def one_evaluation(self) -> bool:
+        """Whether its steps are fixed, and each of them evaluates the guided model once."""
+        return self.together is None and self.evaluations() == getattr(self, "steps", 0)
+
     def check(self, at: str, name: str, process: Any) -> None:
         """Raise ValueError, one sentence, if the configuration key `at` asks too much of the process of this name."""
 

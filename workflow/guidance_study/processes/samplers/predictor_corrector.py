@@ -43,8 +43,9 @@ class PredictorCorrector(DDIM):
         for i, (t, following) in enumerate(pairwise(self.times(process))):
             abar, before = process.signal(t), process.signal(following)
             for evaluation in range(1 + (self.corrections if following >= 0 else 0)):
-                at = torch.full((len(x),), following if evaluation else t, device=x.device)
-                eps = model(x, at, label, Step(process, i, self.steps, t, following, evaluation))
+                now = following if evaluation else t  # a correction's x has the level that the step led to
+                at = torch.full((len(x),), now, device=x.device)
+                eps = model(x, at, label, Step(process, i, self.steps, now, following, evaluation))
                 if evaluation == 0:
                     x = self.moved(x, eps, abar, before)
                     continue

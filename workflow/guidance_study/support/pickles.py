@@ -1,18 +1,27 @@
-"""Numpy's arrays and numbers as pickles write them, of plain numbers and texts alone.
+"""The door for pickles of others: numbers, texts and numpy's arrays are built; no code of the file runs.
 
 A numpy dtype that a file describes may lie about what its bytes are, objects of Python say; so none is built from the
 description: only a name of a plain one is taken from it, and the order of its bytes.
 """
 
+import pickle
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
-from guidance_study.sources.pickles import StandIn, UnsafePickle
+from guidance_study.support.errors import StudyError
 
 PLAIN = re.compile(r"[<>|=]?([biufcSU]\d{1,4}|\?)")
+
+
+class UnsafePickle(StudyError):
+    """A pickle names something that could run code; the message says what."""
+
+
+class StandIn:
+    """Built in the place of what a pickle names: the only objects that are handed a state, by their own rules."""
 
 
 class Kind(StandIn):
@@ -79,3 +88,35 @@ for _core in ("numpy.core", "numpy._core"):
     BUILT[f"{_core}.multiarray._reconstruct"] = _reconstruct
     BUILT[f"{_core}.multiarray.scalar"] = _scalar
     BUILT[f"{_core}.numeric._frombuffer"] = _of_buffer
+
+
+class _Unpickler(pickle._Unpickler):  # type: ignore[name-defined,misc]  # Python's own: C's sets attributes of anything
+    def __init__(self, stream: BinaryIO, built: Callable[[str, str], Any]):
+        super().__init__(stream, encoding="latin1")
+        self.built = built
+
+    def find_class(self, module: str, name: str) -> Any:
+        found = BUILT.get(f"{module}.{name}") or self.built(module, name)
+        if found is None:
+            raise UnsafePickle(f"it asks for '{module}.{name}', and a file of data or weights has no need of code")
+        return found
+
+    def load_build(self) -> None:
+        state = self.stack.pop()  # type: ignore[attr-defined]
+        if isinstance(held := self.stack[-1], StandIn):  # type: ignore[attr-defined]
+            held.__setstate__(state)  # type: ignore[attr-defined]
+
+    dispatch = pickle._Unpickler.dispatch | {pickle.BUILD[0]: load_build}  # type: ignore[attr-defined,assignment]
+
+
+def unpickled(stream: BinaryIO, built: Callable[[str, str], Any] = lambda module, name: None) -> Any:
+    """The value of a pickle, texts of Python 2 as Latin-1. Raises UnsafePickle, or ValueError if it is no pickle.
+
+    built: what is called in the place of a further (module, name); None: the pickle is refused.
+    """
+    try:
+        return _Unpickler(stream, built).load()
+    except StudyError:
+        raise
+    except Exception as error:  # a broken pickle raises what it likes
+        raise ValueError(str(error)) from None
