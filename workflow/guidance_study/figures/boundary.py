@@ -85,7 +85,7 @@ class BoundaryFigure(OverSeeds, Figure):
         rows, _ = collect(job, None)
         rows = rows[rows["metric"].isin(["boundary", "margin"]) & rows["label"].isna()]
         width = max(2.4 * len(self.panels), 4.2)  # a title needs some
-        legend = style.lines(width, max(len(panel.lines) for panel in self.panels))
+        legend = style.lines(width, max(len(panel.lines) for panel in self.panels) + 1)
         drawn, axes = style.figure(1, len(self.panels), width, 2.7 + legend)
         for axis, panel in zip(axes[0], self.panels, strict=True):
             for line, colour in zip(panel.lines, self.colours, strict=False):
