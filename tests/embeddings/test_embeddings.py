@@ -229,7 +229,7 @@ def test_inception_of_another_layout(files, tmp_path):
     narrow = weight_files.write_inception(tmp_path / "narrow.pt", features=64)
     with pytest.raises(WeightsError, match=r"TorchScript: .*2048.* is invalid for input of size 64"):
         spec(kind="inception", weights=narrow).network()
-    with pytest.raises(WeightsError, match=r"vae\.safetensors' is not clean-fid's Inception") as caught:
+    with pytest.raises(WeightsError, match=r"vae\.safetensors' holds no weights of FID's Inception") as caught:
         spec(kind="inception", weights=files["vae"]).network()
     assert "\n" not in str(caught.value)
 

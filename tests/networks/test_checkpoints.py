@@ -219,7 +219,7 @@ def test_each_file_is_refused_by_every_other_layout(tmp_path, capsys):
     torch.save(classifier_state(), files["adm_classifier"])
     weight_files.write_vae(files["vae"])
     for layout, path in files.items():
-        for wanted in ("adm", "adm_classifier", "edm", "vae", "dinov2"):
+        for wanted in ("adm", "adm_classifier", "edm", "vae", "dinov2", "inception"):
             if wanted == layout:
                 assert main(["weights", "inspect", str(path), "--layout", wanted]) == 0
                 assert f"layout {layout}" in capsys.readouterr().out
@@ -246,9 +246,8 @@ def test_what_is_not_built_here_is_said(tmp_path, capsys):
         ("updown", state | updown, "is of a variant of layout adm that is not built here"),
         ("less", less, "it lacks middle_block.1.qkv.bias"),
         ("text", None, "is no checkpoint"),
-        ("fid", {"Mixed_5b.branch1x1.conv.weight": torch.ones(2)}, "takes inception-2015-12-05.pt, TorchScript"),
         ("none", None, "holds no tensors by name"),
-        ("other", None, "is of no known layout (adm, adm_classifier, edm, dinov2, vae)"),
+        ("other", None, "is of no known layout (adm, adm_classifier, edm, dinov2, inception, vae)"),
         ("nan", None, "not finite: input_blocks.0.0.bias"),
         ("script", None, "TorchScript"),
         ("cut", None, "cut short or damaged"),

@@ -9,6 +9,8 @@ from guidance_study.embeddings import Embedding
 from guidance_study.embeddings.pretrained import completed
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
 
 FILE = "inception-2015-12-05.pt"  # the name that clean-fid looks for
@@ -25,7 +27,8 @@ class Inception(Embedding):
         "legacy_tensorflow", description="resized inside the network, or by Pillow's bicubic filter (our guess)"
     )
     weights: Weights = Field(
-        default_factory=Weights, description=f"TorchScript; default: data/weights/{FILE}, from its authors"
+        default_factory=Weights,
+        description=f"TorchScript; default: data/weights/{FILE}, from its authors; or pytorch-fid's, imported",
     )
 
     @model_validator(mode="before")
@@ -34,7 +37,18 @@ class Inception(Embedding):
         return completed(data, {"path": f"data/weights/{FILE}", "sha256": SHA256, "urls": [URL]})
 
     def network(self) -> Any:
-        """clean-fid's wrapper of the TorchScript file, which is tried on one image. Raises WeightsError."""
+        """clean-fid's wrapper of the TorchScript file, which is tried on one image; or pytorch-fid's. WeightsError."""
+        path = self.weights.file.verified()
+        return self._imported(path) if path.suffix == ".safetensors" else self._scripted(path)
+
+    def _imported(self, path: "Path") -> Any:
+        from guidance_study.networks.models import filled
+        from guidance_study.networks.models.weights import read_weights
+        from guidance_study.networks.modules.inception import FIDInception
+
+        return filled(FIDInception(), read_weights(path), path, "FID's Inception as pytorch-fid stores it")
+
+    def _scripted(self, path: "Path") -> Any:
         from pathlib import Path
         from tempfile import TemporaryDirectory
 
@@ -44,7 +58,6 @@ class Inception(Embedding):
         from guidance_study.networks.models import device
         from guidance_study.networks.models.weights import WeightsError
 
-        path = self.weights.file.verified()
         side = 32 if self.mode == "legacy_tensorflow" else 299
         try:
             with TemporaryDirectory() as folder:  # clean-fid wants a folder and a name of its own

@@ -55,6 +55,7 @@ def figure(
     drawn, axes = plt.subplots(
         rows, columns, figsize=(width, height), squeeze=False, layout="constrained", width_ratios=widths
     )
+    drawn.get_layout_engine().set(h_pad=0.07)  # type: ignore[union-attr,call-arg]  # inches, so that no edge cuts
     return drawn, axes.tolist()
 
 

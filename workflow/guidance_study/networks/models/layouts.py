@@ -17,7 +17,6 @@ from guidance_study.config import seams
 from guidance_study.networks.models.weights import WeightsError, mismatch
 
 State = dict[str, Tensor]
-INCEPTION = "inception-2015-12-05.pt"
 
 
 @dataclass(frozen=True)
@@ -47,8 +46,6 @@ def layout_of(state: State, wanted: str | None = None) -> tuple[str, Found]:
     """The name of the layout and what the file is. Raises WeightsError: none, another than wanted, or not as built."""
     names = [name for name, layout in LAYOUTS.items() if all(key in state for key in layout.has)]
     wanted = ALIASES.get(wanted or "", wanted)
-    if wanted == "inception" or "Mixed_5b.branch1x1.conv.weight" in state:
-        raise WeightsError(f"cannot be taken: the embedding 'inception' takes {INCEPTION}, TorchScript, as it is")
     if wanted not in (None, *LAYOUTS):
         raise WeightsError(f"cannot be of layout '{wanted}': known are {', '.join(LAYOUTS)}")
     if wanted is not None and wanted not in names:
@@ -236,6 +233,22 @@ def _vae(state: State) -> Found:
     return Found("embeddings", {"kind": "vae"}, state)
 
 
+def _inception(state: State) -> Found:
+    """pytorch-fid's Inception; the layer of classes behind its features is left out."""
+    from guidance_study.networks.modules.inception import CLASSES, FIDInception
+
+    if (classes := state["fc.weight"].shape[0]) != CLASSES:
+        raise WeightsError(
+            f"has {classes} classes, FID's Inception {CLASSES}: another training's features are no FID's"
+        )
+    features = {name: value for name, value in state.items() if not name.startswith("fc.")}
+    with torch.device("meta"):
+        network = FIDInception()
+    if said := mismatch(network.state_dict(), features):
+        raise WeightsError(f"is no Inception as pytorch-fid stores it: {said}")
+    return Found("embeddings", {"kind": "inception"}, features)
+
+
 PATCH, GRID = 14, 37  # of DINOv2: pixels of a patch's side, patches of an image's
 
 
@@ -270,5 +283,8 @@ LAYOUTS = {
     ),
     "edm": Layout(("map_layer0.weight", "map_layer1.weight"), _edm),
     "dinov2": Layout(("cls_token", "patch_embed.proj.weight", "blocks.0.ls1.gamma"), _dinov2),
+    "inception": Layout(
+        ("Mixed_5b.branch1x1.conv.weight", "Mixed_7c.branch_pool.conv.weight", "fc.weight"), _inception
+    ),
     "vae": Layout(("encoder.conv_in.weight", "quant_conv.weight"), _vae),
 }
