@@ -13,6 +13,8 @@ snakemake --cores all --configfile config/mnist_laptop.yaml config/mnist_seeds.y
 snakemake --cores all table_mnist table_mnist_scales table_margin fig_6 fig_s2 fig_s3 fig_s5 fig_boundary_mnist \
     --configfile config/mnist_laptop.yaml && \
     python docs/update.py mnist_laptop
+snakemake --cores all --configfile config/mnist_laptop.yaml config/mnist_seeds.yaml config/fashion.yaml && \
+    python docs/update.py fashion
 snakemake --cores all --configfile config/guidance.yaml config/guidance_seeds.yaml && python docs/update.py guidance
 """
 
@@ -43,6 +45,7 @@ TABLES = {
     "samplers": ["table_samplers"],
     "mnist": ["table_questions_mnist", "table_mnist_controls", "table_margin"],
     "mnist_laptop": ["table_mnist", "table_mnist_scales", "table_margin"],
+    "fashion": ["table_questions_mnist", "table_mnist_controls", "table_margin"],
     "guidance": ["table_guidance_questions", "table_guidance", "table_guidance_digits", "table_tilted"],
 }
 SHOWN = {
@@ -63,6 +66,7 @@ SHOWN = {
     "samplers": [],
     "mnist": ["fig_margin", "fig_mnist_samples"],
     "mnist_laptop": ["fig_6", "fig_s2", "fig_s3", "fig_s5", "fig_boundary_mnist"],
+    "fashion": ["fig_fashion"],
     "guidance": ["fig_guidance", "fig_boundary_rules", "fig_autoguidance"],
 }
 PAGES = {"mnist": "mnist.md", "mnist_laptop": "mnist.md", "guidance": "rules.md"}  # where tables are laid between marks
