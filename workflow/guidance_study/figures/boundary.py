@@ -88,8 +88,8 @@ class BoundaryFigure(OverSeeds, Figure):
         legend = style.lines(width, max(len(panel.lines) for panel in self.panels) + 1)
         drawn, axes = style.figure(1, len(self.panels), width, 2.7 + legend)
         for axis, panel in zip(axes[0], self.panels, strict=True):
-            for line, colour in zip(panel.lines, self.colours, strict=False):
-                self._line(axis, rows, line, colour)
+            for line, colour, marker in zip(panel.lines, self.colours, style.MARKERS, strict=False):
+                self._line(axis, rows, line, {"color": colour, "marker": marker})
             axis.set_title(panel.title)
             axis.set_xlabel("guidance scale")
             axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.28))
@@ -102,11 +102,12 @@ class BoundaryFigure(OverSeeds, Figure):
         style.heading(drawn, self.title, about)
         return drawn
 
-    def _line(self, axis, rows: "pd.DataFrame", line: Line, colour: str) -> None:
+    def _line(self, axis, rows: "pd.DataFrame", line: Line, look: dict[str, str]) -> None:
         mine = rows[(rows["of"] == line.of) & (rows["space"].isna() | (rows["space"] == (line.judge or EVALUATOR)))]
         before = mine[mine["state"].isna() & (mine["run"] == line.run)] if line.run else mine[mine["state"] == "before"]
         by_seed = before.groupby(["scale", "seed"])["value"].mean().unstack()
-        axis.plot(by_seed.index, by_seed.mean(axis=1), color=colour, marker="o", markersize=3, label=line.label)
+        axis.plot(by_seed.index, by_seed.mean(axis=1), markersize=4, label=line.label, **look)
+        colour = look["color"]
         axis.fill_between(by_seed.index, by_seed.min(axis=1), by_seed.max(axis=1), color=colour, alpha=0.2, linewidth=0)
         real = mine[mine["state"] == "real"]
         if len(real):

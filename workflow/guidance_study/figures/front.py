@@ -93,10 +93,10 @@ class FrontFigure(OverSeeds, Figure):
         labels = dict.fromkeys(rule.label for panel in self.panels for rule in panel.rules)
         width = max(2.5 * len(self.panels), style.WIDTH)
         drawn, axes = style.figure(1, len(self.panels), width, 2.6 + style.lines(width, (len(labels) + 1) // 2))
-        colours = dict(zip(labels, cycle(self.colours), strict=False))
+        looks = dict(zip(labels, zip(cycle(self.colours), cycle(style.MARKERS), strict=False), strict=False))
         for axis, panel in zip(axes[0], self.panels, strict=True):
             for rule in panel.rules:
-                self._line(axis, rows[rows["of"] == rule.of], panel, rule.label, colours[rule.label])
+                self._line(axis, rows[rows["of"] == rule.of], panel, rule.label, *looks[rule.label])
             axis.set_title(panel.title)
             axis.set_xlabel(_words(panel.x))
             axis.set_ylabel(_words(panel.y))
@@ -112,7 +112,7 @@ class FrontFigure(OverSeeds, Figure):
         style.heading(drawn, self.title, f"{about}; {seeds} training seed{'s' if seeds > 1 else ''}")
         return drawn
 
-    def _line(self, axis, rows: "pd.DataFrame", panel: Front, label: str, colour: str) -> None:
+    def _line(self, axis, rows: "pd.DataFrame", panel: Front, label: str, colour: str, marker: str) -> None:
         ways = {"before": {"label": label, "markerfacecolor": colour}}
         if panel.arm:
             ways["after"] = {"linestyle": ":", "markerfacecolor": "white"}
@@ -120,8 +120,8 @@ class FrontFigure(OverSeeds, Figure):
         for state, look in ways.items():
             mine = rows[rows["state"] == state]
             x, y = (_by_scale(mine[mine["metric"] == column]) for column in (panel.x, panel.y))
-            axis.plot(x, y.reindex(x.index), color=colour, marker="o", markersize=3, linewidth=1, **look)
-            axis.plot(x.iloc[-1:], y.iloc[-1:], color=colour, marker="o", markersize=6,
+            axis.plot(x, y.reindex(x.index), color=colour, marker=marker, markersize=4, linewidth=1, **look)
+            axis.plot(x.iloc[-1:], y.iloc[-1:], color=colour, marker=marker, markersize=7,
                       markerfacecolor=look["markerfacecolor"])  # fmt: skip
 
 

@@ -23,6 +23,7 @@ from guidance_study.support.text import as_plot
 CLASS_COLOURS = (
     "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#8C6D1F", "#000000", "#7F3C8D", "#7A9A01",
 )  # fmt: skip
+MARKERS = "osD^vPX<>*p"  # of lines, for those to whom colours look alike
 REAL = "#B8B8B8"  # real data behind generations
 WRONG = "#D50000"  # what the evaluator finds to be of another class
 
