@@ -147,7 +147,7 @@ class PointsFigure(Figure):
         handles = [Line2D([], [], color=c, label=f"class {i}", **dot) for i, c in enumerate(self.colours[:2])]
         handles.append(Line2D([], [], markerfacecolor="none", color=WRONG, label="outlier", **dot))
         handles.append(Line2D([], [], color="black", linewidth=0.8, label="boundary"))
-        free[0].legend(handles=handles, loc="upper left", frameon=False)
+        free[0].legend(handles=handles, loc="upper left")
 
     def _about(self, clouds) -> str:
         guided = any(cloud.line is not None for cloud in clouds)

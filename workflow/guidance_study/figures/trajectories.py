@@ -100,7 +100,7 @@ class TrajectoriesFigure(Figure):
 
         handles = [Line2D([], [], color=c, label=f"class {i}") for i, c in enumerate(self.colours[:classes])]
         handles.append(Line2D([], [], color="black", linestyle="dashed", label="boundary"))
-        drawn.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False)
+        drawn.legend(handles=handles, loc="outside lower center", ncols=len(handles))
 
     def _column_title(self, entry, scale: float) -> str:
         return self._data_title(entry) if self.columns == "data" else f"scale {scale:g}"

@@ -20,7 +20,10 @@ class ConditionAnnealing(Guidance):
 
     kind: Literal["condition_annealing"]
     tau_1: float = Field(
-        0.6, ge=0, le=1, description="time, from 1 at the noise to 0, down from which the class is bare (their paper)"
+        0.6,
+        ge=0,
+        le=1,
+        description="time, from 0 at the data to 1 at the noise, up to which the class is bare (their paper)",
     )
     tau_2: float = Field(0.9, ge=0, le=1, description="time from which nothing of it is left (their paper)")
     noise_scale: float = Field(0.1, ge=0, description="s: size of the noise (their paper: 0.025 to 0.25)")
