@@ -277,7 +277,7 @@ def test_bfloat16_learns_nearly_the_same_and_keeps_float32_weights(tmp_path):
 def test_a_compiled_network_learns_the_same(tmp_path, monkeypatch, dropout):
     whole, _ = train(tmp_path / "eager", dropout=dropout, precision=torch.float64)
     monkeypatch.setenv("GUIDANCE_STUDY_COMPILE", "default")
-    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "kernels"))  # others' are of other instruction sets
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "kernels"))  # made anew, whatever is kept here
     compiled, _ = train(tmp_path / "compiled", dropout=dropout, precision=torch.float64)
     assert compiled.keys() == whole.keys()
     assert all(torch.allclose(whole[name], compiled[name], rtol=0, atol=BOUND) for name in whole)

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from guidance_study.execution.devices import undivided
 from guidance_study.execution.distributed import Group, joined
+from guidance_study.execution.kernels import set_kernel_cache
 from guidance_study.support.errors import StudyError
 from guidance_study.support.progress import log, track
 from guidance_study.support.settings import setting
@@ -65,6 +66,7 @@ def fit(network: nn.Module, draws: Draws, loss: Callable[..., Tensor], training:
     """
     network.train()
     if (mode := setting("compile", "off")) != "off":
+        set_kernel_cache()
         network.compile(mode=mode)
     device = next(network.parameters()).device
     with joined(device) as group, _stop_signals() as asked, undivided("a step's batch", "training.micro_batch"):
