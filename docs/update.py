@@ -10,6 +10,11 @@ snakemake --cores all --configfile config/controls.yaml config/controls_seeds.ya
 snakemake --cores all --configfile config/samplers.yaml && python docs/update.py samplers
 snakemake --cores all --configfile config/mnist_laptop.yaml config/mnist_seeds.yaml && python docs/update.py mnist && \
     python docs/update.py claims
+snakemake --cores all --configfile config/mnist_laptop.yaml config/mnist_seeds.yaml config/mnist_classifier.yaml && \
+    python docs/update.py mnist_classifier
+snakemake --cores all table_mnist_gpu_scales --configfile config/paper.yaml config/mnist_gpu.yaml && \
+    python docs/update.py mnist_gpu
+snakemake --cores all --configfile config/cifar_jpeg.yaml && python docs/update.py colour
 snakemake --cores all table_mnist table_mnist_scales table_margin fig_6 fig_s2 fig_s3 fig_s5 fig_boundary_mnist \
     --configfile config/mnist_laptop.yaml && \
     python docs/update.py mnist_laptop
@@ -44,6 +49,9 @@ TABLES = {
     "budget": ["table_budget", "table_budget_digits"],
     "samplers": ["table_samplers"],
     "mnist": ["table_questions_mnist", "table_mnist_controls", "table_margin"],
+    "mnist_classifier": ["table_questions_mnist", "table_mnist_controls", "table_margin"],
+    "mnist_gpu": ["table_mnist_gpu_scales"],
+    "colour": ["table_colour"],
     "mnist_laptop": ["table_mnist", "table_mnist_scales", "table_margin"],
     "fashion": ["table_questions_mnist", "table_mnist_controls", "table_margin"],
     "guidance": ["table_guidance_questions", "table_guidance", "table_guidance_digits", "table_tilted"],
@@ -65,11 +73,16 @@ SHOWN = {
     "budget": [],
     "samplers": [],
     "mnist": ["fig_margin", "fig_mnist_samples"],
+    "mnist_classifier": ["fig_margin", "fig_mnist_samples"],
+    "mnist_gpu": [],
+    "colour": ["fig_colour", "fig_margin_colour"],
     "mnist_laptop": ["fig_6", "fig_s2", "fig_s3", "fig_s5", "fig_boundary_mnist"],
     "fashion": ["fig_fashion"],
     "guidance": ["fig_guidance", "fig_boundary_rules", "fig_autoguidance"],
 }
-PAGES = {"mnist": "mnist.md", "mnist_laptop": "mnist.md", "guidance": "rules.md"}  # where tables are laid between marks
+PAGES = {"guidance": "rules.md"} | dict.fromkeys(  # where tables are laid between marks
+    ["mnist", "mnist_laptop", "mnist_classifier", "mnist_gpu", "colour"], "mnist.md"
+)
 
 
 def main(which: str) -> None:
@@ -128,6 +141,7 @@ def board() -> None:
 def short(claims: list[dict]) -> str:
     """The claims that were run as a Markdown table: verdict, and the first part or the one that speaks against it."""
     lines = ["| # | the paper says | here | measured, 95 % interval | seeds |", "|---:|---|---|---|---:|"]
+    marks = dict(zip(dict.fromkeys(claim["scope"] for claim in claims if claim["scope"]), "†‡§¶", strict=False))
     for claim in claims:
         parts = [part for part in claim["parts"] if part["deciding"]]
         if claim["verdict"] == "not run" or not parts:
@@ -136,8 +150,9 @@ def short(claims: list[dict]) -> str:
         interval = part["deciding"]
         said = f"{interval['mean']:.2g} [{interval['low']:.2g}, {interval['high']:.2g}], {part['beyond']} asked"
         said += f" ({part['question'].removeprefix('... ')})" if part["question"] == claim["why"] else ""
-        lines.append(f"| {claim['number']} | {claim['claim']} | **{claim['verdict']}** | {said} | {interval['n']} |")
-    return "\n".join(lines)
+        sentence = claim["claim"] + (f" {marks[claim['scope']]}" if claim["scope"] else "")
+        lines.append(f"| {claim['number']} | {sentence} | **{claim['verdict']}** | {said} | {interval['n']} |")
+    return "\n".join(lines + ["", *(f"{mark} asked of {scope} alone" for scope, mark in marks.items())])
 
 
 if __name__ == "__main__":

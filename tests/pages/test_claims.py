@@ -8,6 +8,7 @@ from guidance_study.config.loading import ConfigError
 from guidance_study.execution.job import Input, Job
 from guidance_study.pages.claims import ClaimsPage, statistic
 from guidance_study.pages.writing.board import board
+from guidance_study.pages.writing.report import answers
 from guidance_study.pages.writing.verdicts import verdicts
 from guidance_study.plan.plan import Plan
 from guidance_study.tables.asking import Contrast
@@ -223,3 +224,12 @@ def test_files_that_the_board_is_made_from_are_read_by_their_doors(
     with pytest.raises(StudyError, match=said) as caught:
         parsed()
     assert "\n" not in str(caught.value)
+
+
+def test_an_answer_says_of_what_it_was_asked():
+    """No of one guidance is not no of every guidance."""
+    claim = {"number": 1, "answers": "why", "verdict": "does not hold", "scope": "classifier-free guidance"}
+    (one,) = answers([claim, claim | {"number": 2}])
+    assert one["answer"] == "No, for classifier-free guidance"
+    (one,) = answers([claim, claim | {"number": 2, "scope": None}])
+    assert one["answer"] == "No"

@@ -88,9 +88,10 @@ def test_it_begins_with_the_answers_and_says_whose_the_verdicts_are(built):
         numbers = [int(n) for n in re.findall(r"\d+", one["claims"])]
         about = [claim for claim in said["claims"] if claim["number"] in numbers]
         words = {claim["verdict"] for claim in about}
-        assert one["answer"] == {"holds": "Yes", "does not hold": "No"}.get(
-            words.pop() if len(words) == 1 else "", "Not decided as a whole"
-        )
+        sure = {"holds": "Yes", "does not hold": "No"}.get(words.pop() if len(words) == 1 else "")
+        scopes = {claim["scope"] for claim in about}
+        of = f", for {scopes.pop()}" if sure and len(scopes) == 1 and None not in scopes else ""
+        assert one["answer"] == (sure or "Not decided as a whole") + of
     assert text.index("verdict, measured and seeds are theirs") < text.index("<table")
 
 

@@ -75,6 +75,7 @@ class MarginFigure(Figure):
             means = _by_tenth(one, judges[0], real)
             axes[0][-1].plot(range(1, TENTHS + 1), means, color=colour, marker="o", markersize=3, label=label)
         axes[0][-1].set_title(style.wrapped("who lies off the data?", style.WIDTH, share))
+        axes[0][-1].set_xticks([1, TENTHS // 2, TENTHS])
         axes[0][-1].set_xlabel("tenth")
         axes[0][-1].set_ylabel("off the data")
         drawn.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=len(named))

@@ -29,6 +29,7 @@ class Claim(OverSeeds):
 
     claim: Title = Field(description="what the paper says (paper)")
     section: Title = Field(description="where it says so (paper)")
+    scope: Title | None = Field(None, description="of what it is asked, where the sentence says more (our guess)")
     parts: list[Contrast] = Field([], max_length=9, description="what decides it (our guess)")
     needs: Title | None = Field(None, description="what has to be there where a study does not declare it")
     answers: Literal["away", "why"] | None = Field(

@@ -91,6 +91,7 @@ def _claim(number: int, claim: Claim, parts: list[tuple[str, Asked, Asked]], ver
     return {
         "number": number,
         "claim": claim.claim,
+        "scope": claim.scope,
         "section": claim.section,
         "answers": claim.answers,
         "verdict": verdict.word,
@@ -135,7 +136,7 @@ def _line(claim: dict) -> dict[str, str]:
     """A row of the board as text: the parts' numbers one after the other."""
     return {
         "#": str(claim["number"]),
-        "Claim": claim["claim"],
+        "Claim": claim["claim"] + (f" ({claim['scope']})" if claim["scope"] else ""),
         "Section": claim["section"],
         "Verdict": claim["verdict"] + (f": {claim['why']}" if claim["why"] else ""),
         "Measured": "; ".join(measured(part["deciding"]) for part in claim["parts"]) or "-",

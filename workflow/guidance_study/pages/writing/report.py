@@ -28,15 +28,18 @@ ASKED = {
 
 
 def answers(claims: list[dict]) -> list[dict[str, str]]:
-    """The two questions of the paper, each with what the board's claims on it say."""
+    """The two questions of the paper, each with what the board's claims on it say, and of what they were asked."""
     found = []
     for key, question in ASKED.items():
         by_verdict: dict[str, list[str]] = {}
-        for claim in claims:
-            if claim["answers"] == key:
-                by_verdict.setdefault(claim["verdict"], []).append(str(claim["number"]))
+        mine = [claim for claim in claims if claim["answers"] == key]
+        for claim in mine:
+            by_verdict.setdefault(claim["verdict"], []).append(str(claim["number"]))
         said = [f"{verdict}: {', '.join(numbers)}" for verdict, numbers in by_verdict.items()]
         sure = {"holds": "Yes", "does not hold": "No"}.get(next(iter(by_verdict), "")) if len(by_verdict) == 1 else None
+        scopes = {claim["scope"] for claim in mine}
+        if sure and len(scopes) == 1 and None not in scopes:
+            sure += f", for {scopes.pop()}"
         if said:
             found.append({"question": question, "answer": sure or "Not decided as a whole", "claims": "; ".join(said)})
     return found
