@@ -1,11 +1,11 @@
-"""What the paper's image studies take on one GPU, in under ten minutes, on synthetic data of the right shapes.
+"""What the paper's image studies take on one GPU, on synthetic data of the right shapes.
 
 python benchmarks/gpu.py [--out FILE] [--steps N] [--small]    (--small: tiny sizes, to see that it runs; any machine)
 
 Seconds a training step of both bases and postprocessors at full network and batch, against torchcfm's UNet in eager
 float32, and with TF32 products, where torchcfm is installed (pip install --no-deps torchcfm); 50k x 50k neighbours;
-embedding throughput; Dopri5 seconds an image; and the GPU-hours of the full tables that follow. Weights are random:
-speed does not depend on them. What was measured stands in FILE after each part.
+embedding throughput; Dopri5 seconds an image and evaluation; and the GPU-hours of the full tables that follow. Weights
+are random: speed does not depend on them. What was measured stands in FILE after each part.
 """
 
 import argparse
@@ -32,7 +32,7 @@ from guidance_study.processes import rectified_flow  # noqa: E402
 from guidance_study.processes.samplers.dopri5 import solve  # noqa: E402
 from guidance_study.training.loop import fit  # noqa: E402
 
-STEPS = 100  # of a measured training run, with --steps another number; as many before it warm up
+STEPS = 10  # of a measured training run, with --steps another number; as many before it warm up
 MODELS = ("cifar_edm", "cifar_flow", "mnist_conditional")
 SMALL = {  # networks of --small
     **{name: {"num_res_blocks": 1, "channel_mult": [1]} for name in ("unet_mnist", "unet_flow", "unet_post")},
@@ -84,15 +84,19 @@ def base(study, name: str, args) -> dict:
     return {"batch": batch, "seconds_per_step": seconds, "hours": seconds * model.training.steps / 3600}
 
 
-def flow(study, name: str, args) -> dict:
-    """A training step of a postprocessing flow, and Dopri5 seconds an image with its network."""
+def postprocessor(study, name: str):
+    """A flow's entry, its network on the device with random weights, and images to begin and end at."""
     spec, (channels, side) = study.postprocessors[name], FLOWS[name]
-    shape = (channels, side, side)
-    network = placed(study.networks[spec.network].build(shape, 10))
+    network = placed(study.networks[spec.network].build((channels, side, side), 10))
+    start, end = (torch.rand(2048, channels, side, side, device=next(network.parameters()).device) for _ in range(2))
+    return spec, network, start * 2 - 1, end * 2 - 1
+
+
+def flow(study, name: str, args) -> dict:
+    """A training step of a postprocessing flow."""
+    spec, network, start, end = postprocessor(study, name)
     training = spec.training.plain() | (QUICK if args.small else {})
-    device, batch = next(network.parameters()).device, training["batch_size"]
-    start, end = (torch.rand(2048, *shape, device=device) * 2 - 1 for _ in range(2))
-    v = rectified_flow.velocity(network, 0.3)
+    batch, v = training["batch_size"], rectified_flow.velocity(network, 0.3)
 
     def draws(step: int):
         draw = np.random.default_rng(step)
@@ -103,18 +107,23 @@ def flow(study, name: str, args) -> dict:
 
     loss = lambda rows, s, label: rectified_flow.loss(v, start[rows], end[rows], label, s)  # noqa: E731
     seconds = step_seconds(network, loss, draws, training, args.tmp, args.steps)
-    found = {"batch": batch, "seconds_per_step": seconds, "hours": seconds * spec.training.steps / 3600}
+    return {"batch": batch, "seconds_per_step": seconds, "hours": seconds * spec.training.steps / 3600}
+
+
+def dopri5(study, name: str, args) -> dict:
+    """Seconds an image and evaluation of Dopri5 in float32; how many evaluations it takes depends on the weights."""
+    spec, network, start, _ = postprocessor(study, name)
     network.requires_grad_(False)
-    for size in (2, 4) if args.small else (64, 512):
-        label = torch.arange(size, device=device) % 10
-        for _ in range(2):
-            wait()
-            began = time.perf_counter()
-            with torch.no_grad():
-                solution = solve(v, start[:size], label, spec.solver.rtol, spec.solver.atol)
-            wait()
-        found[f"dopri5_seconds_per_image_batch_{size}"] = (time.perf_counter() - began) / size
-        found[f"dopri5_nfe_batch_{size}"] = solution.nfe
+    v, (small, large) = rectified_flow.velocity(network, 0.3), (2, 4) if args.small else (64, 512)
+    found = {}
+    for size in (small, small, large, large):  # the first of a size warms up
+        label = torch.arange(size, device=start.device) % 10
+        wait()
+        began = time.perf_counter()
+        with torch.no_grad():
+            solution = solve(v, start[:size], label, spec.solver.rtol, spec.solver.atol)
+        wait()
+        found[f"batch_{size}"] = (time.perf_counter() - began) / size / solution.nfe
     return found
 
 
@@ -200,7 +209,7 @@ def main() -> None:
     study = parse(merge(config, {"networks": SMALL}) if args.small else config)
     device, began = set_up(), time.perf_counter()
     result = {"device": torch.cuda.get_device_name() if device.type == "cuda" else "CPU", "small": args.small}
-    result["bases"], result["flows"] = {}, {}
+    result["bases"], result["flows"], result["dopri5_seconds_per_image_and_evaluation"] = {}, {}, {}
 
     def note() -> None:
         result["seconds"] = time.perf_counter() - began
@@ -215,6 +224,9 @@ def main() -> None:
         note()
     for part in (torchcfm_step, neighbours, embedding):
         result[part.__name__] = part(args)
+        note()
+    for name in FLOWS:
+        result["dopri5_seconds_per_image_and_evaluation"][name] = dopri5(study, name, args)
         note()
     result["gpu_hours_of_training"] = {
         "table_2": result["bases"]["cifar_edm"]["hours"] + result["flows"]["cifar_edm"]["hours"],

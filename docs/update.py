@@ -152,7 +152,7 @@ def short(claims: list[dict]) -> str:
         said += f" ({part['question'].removeprefix('... ')})" if part["question"] == claim["why"] else ""
         sentence = claim["claim"] + (f" {marks[claim['scope']]}" if claim["scope"] else "")
         lines.append(f"| {claim['number']} | {sentence} | **{claim['verdict']}** | {said} | {interval['n']} |")
-    return "\n".join(lines + ["", *(f"{mark} asked of {scope} alone" for scope, mark in marks.items())])
+    return "\n".join([*lines, "", *(f"{mark} asked of {scope} alone" for scope, mark in marks.items())])
 
 
 if __name__ == "__main__":
