@@ -70,7 +70,8 @@ def report(page: ReportPage, job: "Job") -> Written:
     lines += [f"{one['question']} {one['answer']} (claims: {one['claims']})." for one in answers(claims)]
     lines += ["", QUESTION, ""]
     for claim in claims:
-        said = f"{claim['number']}. {claim['claim']} (Sec. {claim['section']}): **{claim['verdict']}** {claim['why']}"
+        of = f"; asked of {claim['scope']}" if claim["scope"] else ""
+        said = f"{claim['number']}. {claim['claim']} (Sec. {claim['section']}{of}): **{claim['verdict']}** {claim['why']}"
         lines.append(said.strip())
     return Written(rendered("report.html", **data), "\n".join(lines) + "\n", _plain(data))
 
