@@ -141,7 +141,7 @@ def board() -> None:
 def short(claims: list[dict]) -> str:
     """The claims that were run as a Markdown table: verdict, and the first part or the one that speaks against it."""
     lines = ["| # | the paper says | here | measured, 95 % interval | seeds |", "|---:|---|---|---|---:|"]
-    marks = dict(zip(dict.fromkeys(claim["scope"] for claim in claims if claim["scope"]), "†‡§¶", strict=False))
+    asked: dict[str, str] = {}  # scope -> its mark
     for claim in claims:
         parts = [part for part in claim["parts"] if part["deciding"]]
         if claim["verdict"] == "not run" or not parts:
@@ -150,9 +150,10 @@ def short(claims: list[dict]) -> str:
         interval = part["deciding"]
         said = f"{interval['mean']:.2g} [{interval['low']:.2g}, {interval['high']:.2g}], {part['beyond']} asked"
         said += f" ({part['question'].removeprefix('... ')})" if part["question"] == claim["why"] else ""
-        sentence = claim["claim"] + (f" {marks[claim['scope']]}" if claim["scope"] else "")
-        lines.append(f"| {claim['number']} | {sentence} | **{claim['verdict']}** | {said} | {interval['n']} |")
-    return "\n".join([*lines, "", *(f"{mark} asked of {scope} alone" for scope, mark in marks.items())])
+        mark = f" {asked.setdefault(claim['scope'], '†' * (len(asked) + 1))}" if claim["scope"] else ""
+        line = f"| {claim['number']} | {claim['claim']}{mark} | **{claim['verdict']}** | {said} | {interval['n']} |"
+        lines.append(line)
+    return "\n".join(lines) + "".join(f"\n\n{mark} asked of {scope} alone" for scope, mark in asked.items())
 
 
 if __name__ == "__main__":

@@ -29,6 +29,16 @@ def test_the_same_one_keeps_its_folder_in_a_process_and_its_children():
     assert os.environ[kernels.VARIABLE] == str(kernels.set_kernel_cache())
 
 
-def test_a_users_own_folder_holds_them(monkeypatch, tmp_path):
-    monkeypatch.setenv(kernels.VARIABLE, str(tmp_path))
-    assert kernels.set_kernel_cache().parent == tmp_path
+@pytest.mark.parametrize("name", ["kernels", "isa-mine", "isa-0123456789abcdef"])
+def test_a_users_own_folder_holds_them(monkeypatch, tmp_path, name):
+    monkeypatch.setenv(kernels.VARIABLE, str(tmp_path / name))
+    assert kernels.set_kernel_cache().parent == tmp_path / name
+
+
+def test_another_kind_of_machine_has_another(monkeypatch):
+    monkeypatch.setattr(kernels, "processor_flags", set)
+    found = set()
+    for machine in ("aarch64", "arm64"):
+        monkeypatch.setattr(kernels.platform, "machine", lambda m=machine: m)
+        found.add(kernels.set_kernel_cache())
+    assert len(found) == 2

@@ -233,3 +233,37 @@ def test_an_answer_says_of_what_it_was_asked():
     assert one["answer"] == "No, for classifier-free guidance"
     (one,) = answers([claim, claim | {"number": 2, "scope": None}])
     assert one["answer"] == "No"
+
+
+def test_a_claim_of_one_guidance_is_asked_of_no_other():
+    from conftest import TOP
+    from guidance_study.config.loading import load
+
+    over = [TOP / "config" / f"{name}.yaml" for name in ("mnist_laptop", "mnist_seeds", "mnist_classifier")]
+    study, of = load([TOP / "config.yaml", *over[:2]]), ["mnist_scales", "mnist_controls"]
+    asked = [claim for claim in study.pages["claims"].claims if claim.lacks(study, of) is None]
+    assert [claim.claim for claim in asked] == ["Fidelity improves on MNIST"]
+    other = load([TOP / "config.yaml", *over])
+    assert asked[0].lacks(other, of) == (
+        "claim.guidance has the value 'classifier_free': experiment 'mnist_controls' has 'classifier'"
+    )
+
+
+def test_a_studys_own_claim_of_another_guidance_is_refused(parsed):
+    part = {"question": "Does it?", "of": "digits_cg", "metric": "margin", "left": {"scales": [1]}, "expects": "above"}
+    claim = {"claim": "It grows", "section": "3", "parts": [part], "guidance": "classifier_free"}
+    for guidance, said in (("classifier_free", "experiment 'digits_cg' has 'classifier'"), ("free", "guidance")):
+        with pytest.raises(ConfigError, match=said):
+            parsed({"pages": {"claims": {"claims": [claim | {"guidance": guidance}]}}})
+
+
+def test_the_board_says_of_what_a_claim_was_asked(tmp_path):
+    page = ClaimsPage.model_validate({"kind": "claims", "title": "Board"})
+    said = {"sources": [], "seeds": [0], "shown": [], "name": "claims", "lacking": ["needs a run"] * len(page.claims)}
+    written = board(page, Job(said, {}, tmp_path, tmp_path))
+    scoped = [claim for claim in page.claims if claim.guidance]
+    assert scoped
+    assert {claim.scope for claim in scoped} == {"classifier-free guidance"}
+    assert written.html.count("; asked of classifier-free guidance)") == len(scoped)
+    for claim in scoped:
+        assert f"| {claim.claim} (classifier-free guidance) |" in written.markdown

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field, model_validator
 
 from guidance_study.config.base import Name, Seed, Spec, Title
+from guidance_study.config.seams import kinds
 from guidance_study.config.sentences import distinct, known
 from guidance_study.config.targets import OverSeeds
 from guidance_study.pages import Page, Written
@@ -29,7 +30,9 @@ class Claim(OverSeeds):
 
     claim: Title = Field(description="what the paper says (paper)")
     section: Title = Field(description="where it says so (paper)")
-    scope: Title | None = Field(None, description="of what it is asked, where the sentence says more (our guess)")
+    guidance: Name | None = Field(
+        None, description="the kind that all its experiments have, where its sentence speaks of more (our guess)"
+    )
     parts: list[Contrast] = Field([], max_length=9, description="what decides it (our guess)")
     needs: Title | None = Field(None, description="what has to be there where a study does not declare it")
     answers: Literal["away", "why"] | None = Field(
@@ -45,6 +48,11 @@ class Claim(OverSeeds):
             raise ValueError("a claim without parts says what it 'needs'")
         return self
 
+    @property
+    def scope(self) -> str | None:
+        """Of what it is asked alone, in words."""
+        return self.guidance and f"{kinds('guidance')[self.guidance].title} guidance"
+
     def fits(self, at: str, study: "Study", of: list[str] | None = None) -> bool:
         """Whether the study declares all that its parts look at; ValueError, one sentence, if one does not fit it.
 
@@ -53,6 +61,10 @@ class Claim(OverSeeds):
         there = declared(study) if of is None else of
         if not self.parts or any((side.of or part.of) not in there for part in self.parts for side in part.sides):
             return False
+        for name in {side.of or part.of for part in self.parts for side in part.sides} & study.experiments.keys():
+            kind = study.experiments[name].guidance.kind
+            if self.guidance not in (None, kind):
+                raise ValueError(f"{at}.guidance has the value '{self.guidance}': experiment '{name}' has '{kind}'")
         for i, part in enumerate(self.parts):
             fits(f"{at}.parts[{i}]", part, study)
         return True
@@ -103,6 +115,8 @@ class ClaimsPage(Page):
         for name in self.of or []:
             known(f"{at}.of", name, declared(study))
         for i, claim in enumerate(self.claims):
+            if claim.guidance:
+                known(f"{at}.claims[{i}].guidance", claim.guidance, kinds("guidance"))
             try:
                 claim.fits(f"{at}.claims[{i}]", study, self.of)
             except ValueError:
