@@ -30,7 +30,10 @@ def tiny(*overlays: str, dataset: str, entry: dict | None) -> dict:
     config = merge(config, {
         "networks": {name: {"model_channels": 8} for name in networks},
         "models": dict.fromkeys(ours("models"), SHORT),
-        "classifiers": dict.fromkeys(ours("classifiers"), SHORT),
+        "classifiers": {
+            name: SHORT | ({"network": {"channels": 4}} if config["classifiers"][name]["network"].get("channels") else {})
+            for name in ours("classifiers")
+        },
         "postprocessors": {name: {**SHORT, **LOOSE} for name in flows},
         "experiments": dict.fromkeys(experiments, FEW),
         "figures": {
