@@ -27,13 +27,11 @@ def tiny(*overlays: str, dataset: str, entry: dict | None) -> dict:
     experiments = [name for name, of in config["experiments"].items() if of["model"] in ours("models")]
     flows = {arm["postprocessor"] for name in experiments for arm in config["experiments"][name]["arms"]}
     networks = {config["models"][name]["network"] for name in ours("models")}
+    narrow = lambda of: {"network": {"channels": 4}} if of["network"].get("channels") else {}  # noqa: E731
     config = merge(config, {
         "networks": {name: {"model_channels": 8} for name in networks},
         "models": dict.fromkeys(ours("models"), SHORT),
-        "classifiers": {
-            name: SHORT | ({"network": {"channels": 4}} if config["classifiers"][name]["network"].get("channels") else {})
-            for name in ours("classifiers")
-        },
+        "classifiers": {name: SHORT | narrow(config["classifiers"][name]) for name in ours("classifiers")},
         "postprocessors": {name: {**SHORT, **LOOSE} for name in flows},
         "experiments": dict.fromkeys(experiments, FEW),
         "figures": {
