@@ -26,6 +26,8 @@ def run(options: Namespace) -> int:
             mine, known = (part["run"] or {}).get("numbers", {}), shipped.get(part["statistic"], {})
             for seed in sorted(mine.keys() & known.keys(), key=int):
                 near = close(mine[seed], known[seed])
+                if not compared:
+                    print(f"      {'this run':>10} {'shipped':>10}")
                 compared, apart = compared + 1, apart + (not near)
                 said = (
                     f"{mine[seed]:10.4g} {known[seed]:10.4g}  claim {claim['number']}, seed {seed}: {part['question']}"
