@@ -23,12 +23,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow"))
 
-from guidance_study.execution import jobs
+from guidance_study.execution import jobs, kernels
 
 BUSY = "--busy" in sys.argv[1:]
 THREADS, CLOCK = (1, time.process_time) if BUSY else (2, time.perf_counter)
 ROUNDS, TRAINED, SAMPLED = 5, {"mnist": 16, "cifar10": 8}, 16  # the last two: samples in a batch
 jobs.prepare_process(THREADS)
+kernels.set_kernel_cache()
 
 import torch  # noqa: E402 - after the thread counts are fixed
 from guidance_study.config import seams  # noqa: E402

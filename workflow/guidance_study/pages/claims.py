@@ -59,9 +59,10 @@ class Claim(OverSeeds):
         of: names of what is looked at; None: all that the study declares.
         """
         there = declared(study) if of is None else of
-        if not self.parts or any((side.of or part.of) not in there for part in self.parts for side in part.sides):
+        subjects = set().union(*(part.subjects for part in self.parts))
+        if not self.parts or not subjects.issubset(there):
             return False
-        for name in {side.of or part.of for part in self.parts for side in part.sides} & study.experiments.keys():
+        for name in sorted(subjects & study.experiments.keys()):
             kind = study.experiments[name].guidance.kind
             if self.guidance not in (None, kind):
                 raise ValueError(f"{at}.guidance has the value '{self.guidance}': experiment '{name}' has '{kind}'")

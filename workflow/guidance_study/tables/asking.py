@@ -96,6 +96,11 @@ class Contrast(Spec):
         """All that it looks at."""
         return [self.left, *([self.right] if self.right else []), *self.beside]
 
+    @property
+    def subjects(self) -> set[str]:
+        """Names of the experiments and trajectories that it looks at."""
+        return {side.of or self.of for side in self.sides}
+
 
 def fits(at: str, contrast: Contrast, study: "Study") -> None:
     """Raise ValueError, one sentence, where a question looks for what is not there or not measured."""

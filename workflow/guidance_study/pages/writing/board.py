@@ -68,7 +68,7 @@ def _known(
 def _measured(part: "Contrast", rows: "pd.DataFrame | None") -> Asked:
     """This run's numbers; none where it does not look at all that the part needs."""
     there = set() if rows is None else set(rows["of"])
-    if rows is None or any((side.of or part.of) not in there for side in part.sides):
+    if rows is None or not part.subjects <= there:
         return Asked({})
     return asked(rows, part)
 
@@ -93,6 +93,7 @@ def _claim(number: int, claim: Claim, parts: list[tuple[str, Asked, Asked]], ver
         "claim": claim.claim,
         "scope": claim.scope,
         "section": claim.section,
+        "where": f"Sec. {claim.section}" + (f"; asked of {claim.scope}" if claim.scope else ""),
         "answers": claim.answers,
         "verdict": verdict.word,
         "why": verdict.why,
