@@ -91,7 +91,7 @@ class BoundaryFigure(OverSeeds, Figure):
             for line, colour, marker in zip(panel.lines, self.colours, style.MARKERS, strict=False):
                 self._line(axis, rows, line, {"color": colour, "marker": marker})
             axis.set_title(panel.title)
-            axis.xaxis.get_major_locator().set_params(integer=True)  # scales are read at whole numbers
+            axis.locator_params(axis="x", integer=True)  # scales are read at whole numbers
             axis.set_xlabel("guidance scale")
             axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.28))
         axes[0][0].set_ylabel("mean distance\nto boundary")
