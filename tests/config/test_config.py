@@ -212,6 +212,8 @@ OVER = {
     "robustness": ["controls"],
     "mnist_seeds": ["mnist_laptop"],
     "mnist_classifier": ["mnist_laptop", "mnist_seeds"],
+    "mnist_weak": ["mnist_laptop", "mnist_seeds"],
+    "controls_classifier": ["controls"],
     "fashion": ["mnist_laptop"],
 }
 
