@@ -5,6 +5,8 @@ snakemake --cores all --configfile config/paper.yaml config/half_hour.yaml && py
 snakemake --cores all --configfile config/controls.yaml config/controls_seeds.yaml && python docs/update.py controls
 snakemake --cores all claims --configfile config/controls.yaml config/controls_seeds.yaml && \
     python docs/update.py claims
+snakemake --cores all --configfile config/controls.yaml config/controls_classifier.yaml && \
+    python docs/update.py controls_classifier && python docs/update.py claims
 snakemake --cores all --configfile config/controls.yaml config/controls_seeds.yaml config/robustness.yaml && \
     python docs/update.py robustness
 snakemake --cores all --configfile config/samplers.yaml && python docs/update.py samplers
@@ -12,12 +14,12 @@ snakemake --cores all --configfile config/mnist_laptop.yaml config/mnist_seeds.y
     python docs/update.py claims
 snakemake --cores all --configfile config/mnist_laptop.yaml config/mnist_seeds.yaml config/mnist_classifier.yaml && \
     python docs/update.py mnist_classifier
+snakemake --cores all --configfile config/mnist_laptop.yaml config/mnist_seeds.yaml config/mnist_weak.yaml && \
+    python docs/update.py mnist_weak
 snakemake --cores all table_mnist_gpu_scales --configfile config/paper.yaml config/mnist_gpu.yaml && \
     python docs/update.py mnist_gpu
 snakemake --cores all --configfile config/cifar_jpeg.yaml && python docs/update.py colour
-snakemake --cores all table_mnist table_mnist_scales table_margin fig_6 fig_s2 fig_s3 fig_s5 fig_boundary_mnist \
-    --configfile config/mnist_laptop.yaml && \
-    python docs/update.py mnist_laptop
+snakemake --cores all --configfile config/mnist_laptop.yaml && python docs/update.py mnist_laptop
 snakemake --cores all --configfile config/mnist_laptop.yaml config/mnist_seeds.yaml config/fashion.yaml && \
     python docs/update.py fashion
 snakemake --cores all --configfile config/guidance.yaml config/guidance_seeds.yaml && python docs/update.py guidance
@@ -45,14 +47,20 @@ TABLES = {
         "table_digits_quality",
     ],
     "controls": ["table_questions", "table_questions_digits", "table_margin", "table_controls", "table_controls_2d"],
+    "controls_classifier": [
+        "table_questions_classifier",
+        "table_controls_classifier",
+        "table_controls_2d_classifier",
+    ],
     "robustness": ["table_robust", "table_robust_k", "table_robust_digits", "table_robust_digits_k"],
     "budget": ["table_budget", "table_budget_digits"],
     "samplers": ["table_samplers"],
     "mnist": ["table_questions_mnist", "table_mnist_controls", "table_margin"],
     "mnist_classifier": ["table_questions_mnist", "table_mnist_controls", "table_margin"],
+    "mnist_weak": ["table_questions_mnist", "table_mnist_controls", "table_margin"],
     "mnist_gpu": ["table_mnist_gpu_scales"],
     "colour": ["table_colour"],
-    "mnist_laptop": ["table_mnist", "table_mnist_scales", "table_margin"],
+    "mnist_laptop": ["table_mnist", "table_mnist_scales", "table_mnist_own", "table_margin"],
     "fashion": ["table_questions_mnist", "table_mnist_controls", "table_margin"],
     "guidance": ["table_guidance_questions", "table_guidance", "table_guidance_digits", "table_tilted"],
 }
@@ -69,11 +77,13 @@ SHOWN = {
         "fig_digits_pca",
     ],
     "controls": ["fig_boundary", "fig_boundary_digits", "fig_margin", "fig_margin_2d"],
+    "controls_classifier": ["fig_margin", "fig_margin_2d"],
     "robustness": [],
     "budget": [],
     "samplers": [],
     "mnist": ["fig_margin", "fig_mnist_samples"],
     "mnist_classifier": ["fig_margin", "fig_mnist_samples"],
+    "mnist_weak": ["fig_margin"],
     "mnist_gpu": [],
     "colour": ["fig_colour", "fig_margin_colour"],
     "mnist_laptop": ["fig_6", "fig_s2", "fig_s3", "fig_s5", "fig_boundary_mnist"],
@@ -81,7 +91,7 @@ SHOWN = {
     "guidance": ["fig_guidance", "fig_boundary_rules", "fig_autoguidance"],
 }
 PAGES = {"guidance": "rules.md"} | dict.fromkeys(  # where tables are laid between marks
-    ["mnist", "mnist_laptop", "mnist_classifier", "mnist_gpu", "colour"], "mnist.md"
+    ["mnist", "mnist_laptop", "mnist_classifier", "mnist_weak", "mnist_gpu", "colour"], "mnist.md"
 )
 
 

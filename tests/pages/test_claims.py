@@ -1,6 +1,7 @@
 """Verdicts on the claims: planted truths, falsehoods and nulls; numbers of earlier runs; claims that are not run."""
 
 import json
+from functools import reduce
 
 import numpy as np
 import pytest
@@ -52,13 +53,13 @@ def test_an_undecided_claim_says_what_could_have_been_seen_or_what_is_wrong():
 
 @pytest.mark.parametrize("n", [5, 10])
 def test_of_boards_of_nulls_hardly_any_has_a_claim_that_is_decided(monkeypatch, n):
-    """24 claims of one to three parts, none of them true or false: Holm holds the error of the whole board."""
+    """29 claims of one to three parts, none of them true or false: Holm holds the error of the whole board."""
     monkeypatch.setattr("guidance_study.pages.writing.verdicts.undecided", lambda *_: "")  # slow, and not asked for
     source = np.random.default_rng(n)
     wrong = 0
     for _ in range(200):
         claims = []
-        for k in range(24):
+        for k in range(29):
             some = parts(*[GROWS] * (1 + k % 3))
             claims.append((some, [numbers(source, 0, n) for _ in some]))
         wrong += any(word in ("holds", "does not hold") for word in words(*claims))
@@ -131,12 +132,12 @@ def test_the_papers_claims_are_planned_where_the_study_declares_what_they_look_a
 
     default = parsed()
     page = default.pages["claims"]
-    assert len(page.claims) == 24
+    assert len(page.claims) == 29
     declared = [claim.lacks(default) is None for claim in page.claims]
-    overlays = [read(TOP / "config" / f"{name}.yaml") for name in ("controls", "mnist_laptop")]
-    everything = parsed(merge(*overlays))
+    overlays = [read(TOP / "config" / f"{name}.yaml") for name in ("controls", "controls_classifier", "mnist_laptop")]
+    everything = parsed(reduce(merge, overlays))
     assert [claim.lacks(everything) is None for claim in page.claims] == [bool(claim.parts) for claim in page.claims]
-    assert 8 <= sum(declared) < 24
+    assert 8 <= sum(declared) < 29
     target = Plan(parsed({"seeds": list(range(7))})).targets["claims"]
     assert {source["seed"] for source in target.params["sources"]} == set(range(7))
 
@@ -234,6 +235,11 @@ def test_an_answer_says_of_what_it_was_asked():
     assert one["answer"] == "No, for classifier-free guidance"
     (one,) = answers([claim, claim | {"number": 2, "scope": None}])
     assert one["answer"] == "No"
+    other = {"number": 3, "scope": "classifier guidance"}
+    free, with_classifier = answers([claim, claim | other, claim | other | {"number": 4, "verdict": "holds"}])
+    assert (free["answer"], free["claims"]) == ("No, for classifier-free guidance", "does not hold: 1")
+    assert with_classifier["answer"] == "Not decided as a whole, for classifier guidance"
+    assert with_classifier["claims"] == "does not hold: 3; holds: 4"
 
 
 def test_a_claim_of_one_guidance_is_asked_of_no_other():

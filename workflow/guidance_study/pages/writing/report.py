@@ -25,24 +25,39 @@ ASKED = {
     "away": "Does guidance push away from the boundary?",
     "why": "Is that why postprocessing helps?",
 }
+NOT_AS_A_WHOLE = "Not decided as a whole"
 
 
 def answers(claims: list[dict]) -> list[dict[str, str]]:
-    """The two questions of the paper, each with what the board's claims on it say, and of what they were asked."""
+    """The two questions of the paper, each with what the board's claims on it say, and of what they were asked.
+
+    Where every claim on a question was asked of one guidance alone, each guidance has an answer of its own.
+    """
     found = []
     for key, question in ASKED.items():
-        by_verdict: dict[str, list[str]] = {}
         mine = [claim for claim in claims if claim["answers"] == key]
-        for claim in mine:
-            by_verdict.setdefault(claim["verdict"], []).append(str(claim["number"]))
-        said = [f"{verdict}: {', '.join(numbers)}" for verdict, numbers in by_verdict.items()]
-        sure = {"holds": "Yes", "does not hold": "No"}.get(next(iter(by_verdict), "")) if len(by_verdict) == 1 else None
-        scopes = {claim["scope"] for claim in mine}
-        if sure and len(scopes) == 1 and None not in scopes:
-            sure += f", for {scopes.pop()}"
-        if said:
-            found.append({"question": question, "answer": sure or "Not decided as a whole", "claims": "; ".join(said)})
+        scopes = dict.fromkeys(claim["scope"] for claim in mine)
+        apart = None not in scopes
+        for scope in scopes if apart else [None]:
+            about = [claim for claim in mine if scope in (None, claim["scope"])]
+            answer = _answer(about) + (f", for {scope}" if scope else "")
+            found.append({"question": question, "answer": answer, "claims": _by_verdict(about)})
     return found
+
+
+def _answer(claims: list[dict]) -> str:
+    """What claims of one verdict say; several verdicts decide nothing as a whole."""
+    verdicts = {claim["verdict"] for claim in claims}
+    sure = {"holds": "Yes", "does not hold": "No"}
+    return sure.get(verdicts.pop(), NOT_AS_A_WHOLE) if len(verdicts) == 1 else NOT_AS_A_WHOLE
+
+
+def _by_verdict(claims: list[dict]) -> str:
+    """Claims' numbers, verdict by verdict."""
+    numbers: dict[str, list[str]] = {}
+    for claim in claims:
+        numbers.setdefault(claim["verdict"], []).append(str(claim["number"]))
+    return "; ".join(f"{verdict}: {', '.join(of)}" for verdict, of in numbers.items())
 
 
 def report(page: ReportPage, job: "Job") -> Written:
