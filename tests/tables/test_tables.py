@@ -128,3 +128,26 @@ def test_words_that_begin_with_a_digit_are_words():
     assert "| --- | ---: |" in render(table, "t", "T", [])[".md"]
     cells = ["3", "(2)", "0.5 [0.1, 0.9]", "12 %", "1.5e-3; 2", "1 / 2 / 3", "7"]
     assert "| ---: |" in render(framed([{"Mean": cell} for cell in cells]), "t", "T", [])[".md"]
+
+
+def test_rows_of_runs_stand_in_the_order_in_which_they_were_asked_for(monkeypatch, tmp_path):
+    from guidance_study.tables.reporting import trajectories
+
+    rows = pd.DataFrame([
+        {"trajectories": data, "seed": seed, "run": run, "scale": 1.0, "metric": "bend", "label": None, "value": 1.0}
+        for data, seed, run in itertools.product(("near", "far"), (0, 1), ("linear", "nonlinear", "exact"))
+    ])  # fmt: skip
+    run = {"eps": "exact", "guidance": {"kind": "classifier_free"}, "steps": None}
+    params = {"runs": [run | {"name": name} for name in ("linear", "nonlinear", "exact")]}
+    inputs = {
+        f"trajectories/{x}/{seed}": Input(tmp_path, {"params": params}) for x in ("near", "far") for seed in (0, 1)
+    }
+    sources = [{"trajectories": role.split("/")[1], "seed": int(role[-1])} for role in inputs]
+    job = Job({"sources": sources}, inputs, tmp_path, tmp_path, {}, [], {})
+    monkeypatch.setattr(trajectories, "collect", lambda job: (rows, None))
+    asked = trajectories.measured(job, ["exact", "linear"], ["bend"])
+    assert list(dict.fromkeys(zip(asked["data"], asked["run"], strict=True))) == [
+        ("near", "exact"), ("near", "linear"), ("far", "exact"), ("far", "linear"),
+    ]  # fmt: skip
+    assert len(asked) == 8
+    assert [line["Data"] for line in trajectories.lines(asked, ["bend"])] == ["near", "near", "far", "far"]

@@ -34,9 +34,14 @@ def run_text(run: dict) -> dict[str, str]:
 
 
 def measured(job: Job, runs: list[str] | None, metrics: list[str]) -> pd.DataFrame:
-    """One line for each entry, seed, run, scale and metric, tidy, with the run in words; numbers of all classes."""
+    """One line for each entry, run, seed, scale and metric, tidy, with the run in words; numbers of all classes.
+
+    Runs stand in the order in which they were asked for.
+    """
     rows, _ = collect(job)
-    rows = rows[rows["metric"].isin(metrics) & rows["label"].isna() & rows["run"].isin(runs or rows["run"].unique())]
+    rows = rows[rows["metric"].isin(metrics) & rows["label"].isna()]
+    of, wanted = rows["trajectories"].unique(), runs or rows["run"].unique()
+    rows = pd.concat([rows[(rows["trajectories"] == x) & (rows["run"] == run)] for x in of for run in wanted])
     said = {
         (source["trajectories"], run["name"]): run_text(run) | {"steps": run["steps"]}
         for source in job.params["sources"]
