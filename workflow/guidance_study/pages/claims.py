@@ -112,7 +112,7 @@ class ClaimsPage(Page):
 
     def check(self, at: str, study: "Study") -> None:
         """Every part of a configuration's own claims fits the study; of the project's, a study may leave some out."""
-        distinct(f"{at}.claims (claim)", [claim.claim for claim in self.claims])
+        distinct(f"{at}.claims (claim, guidance)", [f"{one.claim}, {one.guidance}" for one in self.claims])
         for name in self.of or []:
             known(f"{at}.of", name, declared(study))
         for i, claim in enumerate(self.claims):

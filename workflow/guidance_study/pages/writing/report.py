@@ -48,7 +48,7 @@ def answers(claims: list[dict]) -> list[dict[str, str]]:
 def _answer(claims: list[dict]) -> str:
     """What claims of one verdict say; several verdicts decide nothing as a whole."""
     verdicts = {claim["verdict"] for claim in claims}
-    sure = {"holds": "Yes", "does not hold": "No"}
+    sure = {"holds": "Yes", "does not hold": "No", "not run": "Not run"}
     return sure.get(verdicts.pop(), NOT_AS_A_WHOLE) if len(verdicts) == 1 else NOT_AS_A_WHOLE
 
 

@@ -40,8 +40,9 @@ def measured(job: Job, runs: list[str] | None, metrics: list[str]) -> pd.DataFra
     """
     rows, _ = collect(job)
     rows = rows[rows["metric"].isin(metrics) & rows["label"].isna()]
-    of, wanted = rows["trajectories"].unique(), runs or rows["run"].unique()
-    rows = pd.concat([rows[(rows["trajectories"] == x) & (rows["run"] == run)] for x in of for run in wanted])
+    order = {"trajectories": list(rows["trajectories"].unique()), "run": runs or list(rows["run"].unique())}
+    rows = rows[rows["run"].isin(order["run"])]
+    rows = rows.sort_values(list(order), key=lambda names: names.map(order[str(names.name)].index), kind="stable")
     said = {
         (source["trajectories"], run["name"]): run_text(run) | {"steps": run["steps"]}
         for source in job.params["sources"]
