@@ -150,7 +150,7 @@ def board() -> None:
 
 def short(claims: list[dict]) -> str:
     """The claims that were run as a Markdown table: verdict, and the first part or the one that speaks against it."""
-    lines = ["| # | the paper says | here | measured, 95 % interval | seeds |", "|---:|---|---|---|---:|"]
+    lines = ["| # | the paper says | here | measured, 95 % interval | asked | seeds |", "|---:|---|---|---|---|---:|"]
     asked: dict[str, str] = {}  # scope -> its mark
     for claim in claims:
         parts = [part for part in claim["parts"] if part["deciding"]]
@@ -158,11 +158,11 @@ def short(claims: list[dict]) -> str:
             continue
         part = next((part for part in parts if part["question"] == claim["why"]), parts[0])
         interval = part["deciding"]
-        said = f"{interval['mean']:.2g} [{interval['low']:.2g}, {interval['high']:.2g}], {part['beyond']} asked"
+        said = f"{interval['mean']:.2g} [{interval['low']:.2g}, {interval['high']:.2g}]"
         said += f" ({part['question'].removeprefix('... ')})" if part["question"] == claim["why"] else ""
         mark = f" {asked.setdefault(claim['scope'], '†' * (len(asked) + 1))}" if claim["scope"] else ""
-        line = f"| {claim['number']} | {claim['claim']}{mark} | **{claim['verdict']}** | {said} | {interval['n']} |"
-        lines.append(line)
+        cells = [claim["number"], claim["claim"] + mark, f"**{claim['verdict']}**", said, part["beyond"], interval["n"]]
+        lines.append(f"| {' | '.join(map(str, cells))} |")
     return "\n".join(lines) + "".join(f"\n\n{mark} asked of {scope} alone" for scope, mark in asked.items())
 
 
