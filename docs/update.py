@@ -152,6 +152,7 @@ def short(claims: list[dict]) -> str:
     """The claims that were run as a Markdown table: verdict, and the first part or the one that speaks against it."""
     lines = ["| # | the paper says | here | measured, 95 % interval | asked | seeds |", "|---:|---|---|---|---|---:|"]
     asked: dict[str, str] = {}  # scope -> its mark
+    first: dict[str, int] = {}  # claim -> the number of its first row
     for claim in claims:
         parts = [part for part in claim["parts"] if part["deciding"]]
         if claim["verdict"] == "not run" or not parts:
@@ -161,7 +162,11 @@ def short(claims: list[dict]) -> str:
         said = f"{interval['mean']:.2g} [{interval['low']:.2g}, {interval['high']:.2g}]"
         said += f" ({part['question'].removeprefix('... ')})" if part["question"] == claim["why"] else ""
         mark = f" {asked.setdefault(claim['scope'], '†' * (len(asked) + 1))}" if claim["scope"] else ""
-        cells = [claim["number"], claim["claim"] + mark, f"**{claim['verdict']}**", said, part["beyond"], interval["n"]]
+        number = claim["number"]
+        text = (
+            claim["claim"] if first.setdefault(claim["claim"], number) == number else f"{first[claim['claim']]} again"
+        )
+        cells = [number, text + mark, f"**{claim['verdict']}**", said, part["beyond"], interval["n"]]
         lines.append(f"| {' | '.join(map(str, cells))} |")
     return "\n".join(lines) + "".join(f"\n\n{mark} asked of {scope} alone" for scope, mark in asked.items())
 
