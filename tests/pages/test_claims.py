@@ -270,7 +270,9 @@ def test_the_board_says_of_what_a_claim_was_asked(tmp_path):
     written = board(page, Job(said, {}, tmp_path, tmp_path))
     scoped = [claim for claim in page.claims if claim.guidance]
     assert scoped
-    assert {claim.scope for claim in scoped} == {"classifier-free guidance"}
-    assert written.html.count("; asked of classifier-free guidance)") == len(scoped)
+    assert {claim.scope for claim in scoped} == {"classifier-free guidance", "classifier guidance"}
+    for scope in ("classifier-free guidance", "classifier guidance"):
+        number = sum(claim.scope == scope for claim in scoped)
+        assert written.html.count(f"; asked of {scope})") == number
     for claim in scoped:
-        assert f"| {claim.claim} (classifier-free guidance) |" in written.markdown
+        assert f"| {claim.claim} ({claim.scope}) |" in written.markdown

@@ -57,7 +57,7 @@ def built(tmp_path: Path, config: dict) -> Path:
 
 def test_mnists_laptop_study(tmp_path):
     entry = image_files.mnist_entry(tmp_path / "data", per_class=44, held_out=12)
-    at = {"mnist_cg": [2.5], "mnist_cfg": [2.5], "mnist_cg_own": [2], "mnist_cfg_own": [2]}  # fewer scales
+    at = {"mnist_cg": [2, 2.5], "mnist_cfg": [2, 2.5], "mnist_cg_own": [2], "mnist_cfg_own": [2]}  # fewer scales
     few = {name: {"evaluation": {"scales": scales}} for name, scales in at.items()}
     config = merge(tiny("mnist_laptop", dataset="mnist", entry=entry), {"experiments": few})
     controls = ["table_mnist_controls", "table_questions_mnist", "fig_margin"]  # which the lean study below makes
