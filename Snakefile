@@ -69,7 +69,7 @@ for name, files in book.targets.items():
         input:
             files,
 
-    workflow.get_rule(name).docstring = study.targets[name].title  # snakemake --list-target-rules
+    workflow.get_rule(name).docstring = study.targets[name].title  # snakemake --list
 
 
 include: "workflow/rules/data.smk"
