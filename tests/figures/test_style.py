@@ -56,3 +56,25 @@ def test_a_logarithmic_axis_has_a_few_plain_numbers_however_little_of_it_is_show
     bottom, top = axes[0][0].get_ylim()
     assert 2 <= sum(bottom <= value <= top for value in shown) <= 8
     plt.close(drawn)
+
+
+def test_labels_have_room_beside_the_ticks_that_the_layout_brings(tmp_path):
+    """A layout changes the axes' size, and with it how many ticks there are and how wide their labels."""
+
+    def left(laid_out) -> float:
+        drawn, axes = style.figure(1, 1, 4.2, 3.8)
+        axis = axes[0][0]
+        for label in ("one", "two", "three"):
+            axis.plot([1, 4], [0.8, 3.9], label=label)
+        axis.set_xlabel("guidance scale")
+        axis.set_ylabel("mean distance\nto boundary")
+        axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.28))
+        drawn.suptitle("one\ntwo\nthree\nfour")
+        laid_out(drawn)
+        return axis.get_position().x0
+
+    def settled(drawn) -> None:
+        for _ in range(6):
+            drawn.canvas.draw()
+
+    assert left(lambda drawn: style.save(drawn, tmp_path)) == pytest.approx(left(settled), abs=1e-3)
