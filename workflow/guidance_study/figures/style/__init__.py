@@ -103,7 +103,7 @@ def balanced(text: str, width: int) -> list[str]:
 def save(drawn: Figure, folder: Path) -> None:
     """Write .png and .pdf (points rasterised where their artist says so, text as text), free of dates."""
     for _ in range(2):  # the first changes sizes, and with them ticks, whose labels the second makes room for
-        drawn.canvas.draw()
+        drawn.draw_without_rendering()
     drawn.set_layout_engine("none")  # which is enough for both
     drawn.savefig(folder / "figure.png", format="png", metadata={"Software": None})
     drawn.savefig(

@@ -25,7 +25,6 @@ ASKED = {
     "away": "Does guidance push away from the boundary?",
     "why": "Is that why postprocessing helps?",
 }
-NOT_AS_A_WHOLE = "Not decided as a whole"
 
 
 def answers(claims: list[dict]) -> list[dict[str, str]]:
@@ -37,8 +36,7 @@ def answers(claims: list[dict]) -> list[dict[str, str]]:
     for key, question in ASKED.items():
         mine = [claim for claim in claims if claim["answers"] == key]
         scopes = dict.fromkeys(claim["scope"] for claim in mine)
-        apart = None not in scopes
-        for scope in scopes if apart else [None]:
+        for scope in [None] if None in scopes else scopes:
             about = [claim for claim in mine if scope in (None, claim["scope"])]
             answer = _answer(about) + (f", for {scope}" if scope else "")
             found.append({"question": question, "answer": answer, "claims": _by_verdict(about)})
@@ -46,10 +44,10 @@ def answers(claims: list[dict]) -> list[dict[str, str]]:
 
 
 def _answer(claims: list[dict]) -> str:
-    """What claims of one verdict say; several verdicts decide nothing as a whole."""
+    """What claims say where all have one verdict; several decide nothing as a whole."""
     verdicts = {claim["verdict"] for claim in claims}
-    sure = {"holds": "Yes", "does not hold": "No", "not run": "Not run"}
-    return sure.get(verdicts.pop(), NOT_AS_A_WHOLE) if len(verdicts) == 1 else NOT_AS_A_WHOLE
+    only = verdicts.pop() if len(verdicts) == 1 else ""
+    return {"holds": "Yes", "does not hold": "No", "not run": "Not run"}.get(only, "Not decided as a whole")
 
 
 def _by_verdict(claims: list[dict]) -> str:
