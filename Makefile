@@ -13,7 +13,7 @@ WORKERS := --numprocesses auto --dist loadfile  # tests of a file share what is 
 all: $(INSTALLED)  ## the environment, then the whole embedded study: tables and figures in results/
 	$(BIN)/snakemake --cores all --logger lines
 	@echo
-	@sed -n 3,4p results/report.md
+	@sed -n '3,/^$$/p' results/report.md
 	@echo "Tables:  results/tables/"
 	@echo "Figures: results/figures/"
 	@echo "Open:    results/report.html"

@@ -98,6 +98,17 @@ def test_it_begins_with_the_answers_and_says_whose_the_verdicts_are(built):
     assert text.index("verdict, measured and seeds are theirs") < text.index("<table")
 
 
+def test_make_ends_with_every_answer(built):
+    (command,) = re.findall(r"@(sed .*) results/report\.md", (TOP / "Makefile").read_text())
+    command = f"{command.replace('$$', '$')} {built / 'report.md'}"
+    said = subprocess.run(command, shell=True, capture_output=True, text=True, check=True).stdout.split("\n")
+    answers = json.loads((built / "report.json").read_text())["answers"]
+    assert len(answers) > 1
+    assert [line.partition(" (claims")[0] for line in said if line] == [
+        f"{a['question']} {a['answer']}" for a in answers
+    ]
+
+
 def test_every_number_in_a_table_of_the_report_is_among_the_measured_ones(built):
     """From the page to the table's CSV, and from there to metrics.csv, where every setting is a column."""
     table, metrics = (pd.read_csv(built / "tables" / f"{name}.csv") for name in ("table_digits", "metrics"))
